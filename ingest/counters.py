@@ -74,13 +74,13 @@ class Counters:
 
         All in unix time, the first two in nanoseconds, the last one in milliseconds.
         """
-        totals, latencies_ns, ages_s = self.totals, [], []
+        latencies_ns, ages_s = [], []
         for came_ns, time_ms in events:
             latencies_ns.append(now_ns - came_ns)
             ages_s.append(now_ns / 1e9 - time_ms / 1e3)
         self.add("committed", by=len(ages_s))
         for latency_ns in latencies_ns:
-            totals[latency.counter(latency_ns)] += 1
+            self._totals[latency.counter(latency_ns)] += 1
         self.latency_s.add(*(latency_ns / 1e9 for latency_ns in latencies_ns))
         self.event_age_s.add(*ages_s)
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -68,8 +69,8 @@ class Lanes:
         self.held_bytes = 0
         #: The last ones, packed: 2 MB of books. As objects they would be 40 times as many, and slow down all others.
         self._committed: deque[LaneEvent] = deque(maxlen=committed_kept)
-        #: By what events are routed by, to spare each event what the router looks up.
-        self._known: dict[tuple[Venue, str, Kind], tuple[Lane, ...]] = {}
+        #: Kept, to spare each event what the router looks up.
+        self._lanes_of = lru_cache(maxsize=MAX_SYMBOLS)(self._look_up)
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
@@ -162,14 +163,8 @@ class Lanes:
                 return event
         return None
 
-    def _lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[Lane, ...]:
-        lanes = self._known.get((venue, symbol, kind))
-        if lanes is None:
-            if len(self._known) >= MAX_SYMBOLS:
-                self._known.clear()
-            lanes = tuple(self._lanes[name] for name in self.router.lanes_of(venue, symbol, kind))
-            self._known[venue, symbol, kind] = lanes
-        return lanes
+    def _look_up(self, venue: Venue, symbol: str, kind: Kind) -> tuple[Lane, ...]:
+        return tuple(self._lanes[name] for name in self.router.lanes_of(venue, symbol, kind))
 
     def restart(self, position: Position) -> None:
         """Start under a new epoch, every lane at `position`: whatever comes after it is read again."""
