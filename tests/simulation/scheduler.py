@@ -90,6 +90,8 @@ class Scheduler:
         self._thawed_s = 0.0
         #: Whether a process is frozen, or something became due without time passing: then a turn has more to look at.
         self._is_special = False
+        #: Whether what it runs has ended.
+        self._is_done = False
         #: Nothing of a killed process is ended by the garbage collector: they stay until the end.
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -163,18 +165,24 @@ class Scheduler:
         """Run until `main` ends; return or raise what it does."""
         asyncio._set_running_loop(self)  # type: ignore[arg-type]  # as above
         try:
-            task = self.create_task(main)
-            self._run_until(task.done)
+            task = self.create_task(self._to_its_end(main))
+            self._run()
             result: T = task.result()
             return result
         finally:
             self._close()
             asyncio._set_running_loop(None)
 
-    def _run_until(self, is_done: Callable[[], bool]) -> None:
+    async def _to_its_end(self, main: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await main
+        finally:
+            self._is_done = True
+
+    def _run(self) -> None:
         # Millions of turns: nothing is called or looked up here that need not be.
         busy, draw = self._busy, self.random.random
-        while not is_done():
+        while not self._is_done:
             runnable = self._look_closely() if self._is_special else busy
             count = len(runnable)
             if count == 1:
@@ -202,15 +210,16 @@ class Scheduler:
 
     def _pass_time(self) -> None:
         """Go to the next moment at which something is due, or somebody goes on."""
-        if self._busy or not self._timers:
+        timers = self._timers
+        if self._busy or not timers:
             wakes = [process.frozen_until_s for process in self._busy]
-            if self._timers:
-                wakes.append(self._timers[0][0])
+            if timers:
+                wakes.append(timers[0][0])
             if not wakes:
                 raise DeadlockError
             self.now_s = max(self.now_s, min(wakes))
         else:
-            self.now_s = self._timers[0][0]
+            self.now_s = timers[0][0]
         self._make_ready()
 
     def _make_ready(self) -> None:

@@ -15,6 +15,8 @@ from tests.simulation.virtual_time import virtual_time
 from tests.simulation.world import World
 
 _build = registry.build
+#: What `registry.signal_name` says, once for each name: it looks on the disk each time.
+_name_once = functools.cache(registry.signal_name)
 
 
 class Outcome(NamedTuple):
@@ -50,10 +52,10 @@ def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> O
     Not `operated`: the seed's frames and faults, without what people do meanwhile.
     """
     scheduler = Scheduler(seed)
-    built_once = mock.patch.object(registry, "build", _build_once)
+    looked_up_once = mock.patch.multiple(registry, build=_build_once, signal_name=_name_once)
     # redis-py keeps the scripts of its first client for all: ours are of no use outside.
     own_scripts = mock.patch.multiple(Lock, lua_release=None, lua_extend=None, lua_reacquire=None)
-    with virtual_time(scheduler), built_once, own_scripts, structlog.testing.capture_logs() as logs:
+    with virtual_time(scheduler), looked_up_once, own_scripts, structlog.testing.capture_logs() as logs:
         plan = Plan.of(seed, scheduler.random, operated=operated)
         world = World(plan, scheduler)
         violation = ""

@@ -1,4 +1,4 @@
-"""Redis's scripts, run by Lua 5.1 as Redis runs them: atomic, and not undone where they fail half-way."""
+"""Redis's scripts, run in Lua 5.1's language as Redis runs them: atomic, and not undone where they fail half-way."""
 
 import hashlib
 import json
@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from lupa.lua51 import LuaRuntime, lua_type
 from redis.exceptions import ResponseError
+
+try:  # A twentieth quicker, but not in every wheel.
+    from lupa.luajit21 import LuaRuntime, lua_type
+except ImportError:
+    from lupa.lua51 import LuaRuntime, lua_type
 
 #: How many a function of Lua takes and returns with certainty.
 _MAX_ARGUMENTS = 200

@@ -22,6 +22,9 @@ class Weather:
 
 
 CALM = Weather()
+#: How long a message takes at most in calm weather.
+DELAY_S = 0.004
+LOST = "the connection was lost"
 #: In calm weather, the share of answers that come after a moment.
 ANSWERS_LATE = 0.3
 
@@ -55,26 +58,27 @@ class Network:
         if self.weather.slow and self._random.random() < self.weather.slow:
             self.hits += 1
             return self._random.random() * self.weather.slow_s
-        return self._random.random() * 0.004
+        return self._random.random() * DELAY_S
 
     async def call(self, serve: Callable[..., T], *arguments: Any) -> T:
         """Have a server do something; return or raise what it does. Raises ConnectionError: nobody knows whether it did."""
-        cuts = self.cuts
-        await asyncio.sleep(self.delay_s)
-        self._check(cuts, self.weather.lost_requests)
+        # Called so often that what is calm costs no call of its own.
+        cuts, draw = self.cuts, self._random.random
+        await asyncio.sleep(self.delay_s if self.weather.slow else draw() * DELAY_S)
+        if self.is_down or cuts != self.cuts or self.loses(self.weather.lost_requests):
+            raise redis.ConnectionError(LOST)
         refusal: redis.ResponseError | None = None
         try:
             answer = serve(*arguments)
         except redis.ResponseError as error:
             refusal = error
         # An answer that comes at once is as good as one after a moment, and costs the simulation less.
-        if self.weather.slow or self._random.random() < ANSWERS_LATE:
+        if self.weather.slow:
             await asyncio.sleep(self.delay_s)
-        self._check(cuts, self.weather.lost_answers)
+        elif draw() < ANSWERS_LATE:
+            await asyncio.sleep(draw() * DELAY_S)
+        if self.is_down or cuts != self.cuts or self.loses(self.weather.lost_answers):
+            raise redis.ConnectionError(LOST)
         if refusal:
             raise refusal
         return answer
-
-    def _check(self, cuts: int, share: float) -> None:
-        if self.is_down or cuts != self.cuts or (share and self.loses(share)):
-            raise redis.ConnectionError("the connection was lost")
