@@ -53,7 +53,7 @@ class StatusResponder:
         if len(message.data) > MAX_REQUEST_BYTES or not _INBOX.fullmatch(message.reply) or not self._rate_limit.allow():
             return
         # A publisher to a stream need not wait for its readers.
-        held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
+        held = 0 if self._source.keeps else max(lane.held for lane in self._lanes)
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
         if message.data and (report := feed_report.decode(message.data)):
             self._feed_reports.take(report, time.monotonic())

@@ -33,10 +33,6 @@ class Source(Protocol):
         """Whether it is not what it was any more: then a new epoch has to begin."""
 
     @property
-    def pending(self) -> int:
-        """How many frames have arrived and are not delivered yet."""
-
-    @property
     def read(self) -> LastFrame | None:
         """The furthest frame that was delivered, where it can be found again."""
 

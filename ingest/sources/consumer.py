@@ -3,17 +3,17 @@
 nats-py's `fetch` is not used: it holds the first message of a batch back until the batch is full or its time is over.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js import api
 
 from ingest.sources.pull import HEARTBEAT_S
+from tasks.clients.nats_client import NatsClient
+from tasks.clients.nats_message import RawMessage
 
 ASKED_BYTES = 8 * 2**20
 #: What may come with a message: its subject and headers.
@@ -35,7 +35,7 @@ class _Request(msgspec.Struct):
 class StreamConsumer:
     """One consumer on the server, and our subscription to its messages."""
 
-    def __init__(self, client: Client, stream: str, expires_s: float = EXPIRES_S) -> None:
+    def __init__(self, client: NatsClient, stream: str, expires_s: float = EXPIRES_S) -> None:
         """Nothing is on the server yet: see `open`. A request ends after `expires_s` seconds."""
         self._client, self._stream, self._expires_s = client, stream, expires_s
         self._name = f"ingest-{client.new_inbox().rpartition('.')[2]}"
@@ -43,7 +43,7 @@ class StreamConsumer:
         self._subscription: Subscription | None = None
 
     async def open(self, subjects: Sequence[str], after: int, take: "Take") -> None:
-        """Make it on the server, behind the message `after`; `take` is called with each message.
+        """Make it on the server, behind the message `after`; `take` is called with each message as soon as it is read.
 
         Raises NATS's errors.
         """
@@ -62,15 +62,10 @@ class StreamConsumer:
             ),
         )
 
-        async def on_message(message: Msg) -> None:
-            await take(self, message)
+        def on_message(subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+            take(self, RawMessage(subject, reply, data, headers))
 
-        self._subscription = await self._client.subscribe(self._inbox, cb=on_message)
-
-    @property
-    def pending(self) -> int:
-        """How many messages have arrived and are not taken yet."""
-        return self._subscription.pending_msgs if self._subscription else 0
+        self._subscription = await self._client.subscribe_directly(self._inbox, on_message)
 
     async def request(self, count: int) -> None:
         """Request so many more messages."""
@@ -93,4 +88,4 @@ class StreamConsumer:
 
 
 #: Called with each message that a consumer sends.
-Take = Callable[[StreamConsumer, Msg], Awaitable[None]]
+Take = Callable[[StreamConsumer, RawMessage], None]

@@ -29,8 +29,6 @@ class CoreSource:
     read_seq = 0
     unread = 0
     left = 0
-    #: What is read is delivered at once.
-    pending = 0
 
     async def prepare(self) -> None:
         """Do nothing: a subscription needs nothing to be there."""

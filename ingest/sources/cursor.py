@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from ingest.sources.pull import Pacing, PullRequest
 from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail, tail_of
 from ingest.sources.stream_end import USELESS, StreamEnd
+from tasks.clients.nats_message import MessageMetadata
 from tasks.events import Position
 
 Action = Literal["reopen", "compare", "check", "request"]
@@ -41,16 +42,6 @@ class ConsumerStart(NamedTuple):
 
     after_seq: int
     forgotten: int
-
-
-class MessageMetadata(NamedTuple):
-    """Metadata of a message from the stream, without its content."""
-
-    stream_seq: int
-    consumer_seq: int
-    stored_at_ns: int
-    #: How many more the consumer had to send when it was sent.
-    pending: int
 
 
 class ReceiveDecision(NamedTuple):

@@ -11,8 +11,6 @@ from contextlib import suppress
 from typing import Protocol
 
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js.api import ConsumerInfo
 from nats.js.errors import APIError
@@ -20,10 +18,11 @@ from nats.js.errors import APIError
 from ingest.sources import resume, stream_setup
 from ingest.sources.base import FrameCallback
 from ingest.sources.consumer import StreamConsumer
-from ingest.sources.cursor import CursorStep, MessageMetadata, PendingConsumer, StreamCursor
+from ingest.sources.cursor import CursorStep, PendingConsumer, StreamCursor
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets, StreamSnapshot
 from tasks.clients.nats_client import NatsClient
+from tasks.clients.nats_message import RawMessage, read_headers, read_metadata
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -51,7 +50,7 @@ class StreamSource:
         has_room: Callable[[], bool],
         lost: Callable[[int], None],
         pacing: Pacing = DEFAULT_PACING,
-        make_consumer: Callable[[Client, str], StreamConsumer] = StreamConsumer,
+        make_consumer: Callable[[NatsClient, str], StreamConsumer] = StreamConsumer,
     ) -> None:
         """`has_room` returns whether more frames may come; `lost` is called with how many the stream no longer had.
 
@@ -64,14 +63,11 @@ class StreamSource:
         #: The last one that was opened, which has to be taken off the server when it is not read from any more.
         self._consumer: StreamConsumer | None = None
         self._closing = False
+        #: A request that is being sent.
+        self._requests: set[asyncio.Future[None]] = set()
         #: How many frames that the stream held at the stop are not read; None: nobody knows.
         self.left: int | None = 0
         self._throttle, self._forgotten_throttle = LogThrottle(), LogThrottle()
-
-    @property
-    def pending(self) -> int:
-        """How many frames have arrived and are not delivered yet."""
-        return self._consumer.pending if self._consumer and self._cursor.pull else 0
 
     @property
     def read(self) -> LastFrame | None:
@@ -212,25 +208,37 @@ class StreamSource:
             self._cursor.requested(count, time.monotonic())
             await consumer.request(count)
 
-    async def _take(self, consumer: StreamConsumer, message: Msg) -> None:
-        if consumer is self._consumer:
-            await self._on_message(message)
-
-    async def _on_message(self, message: Msg) -> None:
+    def _take(self, consumer: StreamConsumer, message: RawMessage) -> None:
+        if consumer is not self._consumer:
+            return
         if message.reply:
             self._on_frame(message)
         else:
-            self._cursor.hear(message.headers or {}, time.monotonic())
-        await self._request()
+            self._cursor.hear(read_headers(message.headers or b""), time.monotonic())
+        if self._cursor.missing and not self._requests and self._may_request:
+            self._request_soon()
 
-    def _on_frame(self, message: Msg) -> None:
-        about = message.metadata
-        stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
-        facts = MessageMetadata(about.sequence.stream, about.sequence.consumer, stored_at_ns, about.num_pending)
-        receipt = self._cursor.receive(facts, self._connection, time.monotonic())
+    def _on_frame(self, message: RawMessage) -> None:
+        """Take a message of the stream. Raises ValueError: it is somebody else's, who has written to the inbox."""
+        about = read_metadata(message.reply)
+        receipt = self._cursor.receive(about, self._connection, time.monotonic())
         self._forgotten(receipt.forgotten)
         if receipt.deliver and self._deliver is not None:
-            self._deliver(message.subject, message.data, message.headers, facts.stream_seq, stored_at_ns)
+            subject, headers = message.subject.decode(errors="replace"), message.headers
+            self._deliver(
+                subject, message.data, read_headers(headers) if headers else None, about.stream_seq, about.stored_at_ns
+            )
+
+    def _request_soon(self) -> None:
+        """Request more without holding up what is being read. If it can't be sent, the silence tells."""
+
+        async def request() -> None:
+            with suppress(Error, OSError):
+                await self._request()
+
+        task = asyncio.ensure_future(request())
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
     # The end
 

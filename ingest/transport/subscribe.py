@@ -8,6 +8,7 @@ from nats.errors import Error
 
 from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
+from tasks.clients.nats_message import read_headers
 from tasks.errors import SettingsError
 
 _ANSWER_S = 5
@@ -36,9 +37,3 @@ async def listen(client: NatsClient, subjects: str, take: TakeFrame) -> list[Sub
     if refused := [subject for subject in named if subject.lower() in client.unreadable]:
         raise SettingsError(f"NATS does not let this login read {', '.join(refused)} (NATS_SUBJECTS, or its rights)")
     return subscriptions
-
-
-def read_headers(raw: bytes) -> dict[str, str]:
-    """Return the headers of a message by name; of several with one name, the last."""
-    pairs = (line.partition(":") for line in raw.decode(errors="replace").split("\r\n")[1:])
-    return {name.strip(): value.strip() for name, separator, value in pairs if separator}

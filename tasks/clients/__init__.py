@@ -3,4 +3,4 @@
 Everything that talks to a server uses it to make its client. It knows the settings and errors.
 """
 
-__all__ = ["nats_client", "nats_options", "queue_order", "redis_client", "redis_tls"]
+__all__ = ["nats_client", "nats_message", "nats_options", "queue_order", "redis_client", "redis_tls"]

@@ -100,6 +100,11 @@ class NatsClient(Client):
             return self._hand_over(take, *message)
         return super()._process_msg(sid, *message)
 
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        """Called by nats-py at the end of a subscription."""
+        self._takers.pop(sid, None)
+        super()._remove_sub(sid, max_msgs)
+
     async def _hand_over(self, take: Take, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         self.stats["in_msgs"] += 1
         self.stats["in_bytes"] += len(data)

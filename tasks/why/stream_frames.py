@@ -6,7 +6,6 @@ Ingest's own reader goes on for ever and survives everything; this one reads onc
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from tasks.clients.nats_client import NatsClient, connect_once
+from tasks.clients.nats_message import read_metadata
 from tasks.errors import RecordingError, ServerUnavailableError
 from tasks.frames.model import parse_stream
 from tasks.settings import Settings
@@ -31,7 +31,6 @@ FORGET_S = 30.0
 MAX_FILTERS = 100
 #: Of a reply without a message: there is none (any more).
 _NOTHING_MORE = {"404", "408"}
-_TOKENS_WITHOUT_DOMAIN = 9
 
 #: Takes a frame; returns whether no other is needed.
 Take = Callable[[SourceFrame], bool]
@@ -163,14 +162,15 @@ class StreamPull:
 
     def _on_frame(self, subject: bytes, reply: bytes, data: bytes) -> bool:
         """Take a frame; return whether it was the last one."""
-        stream_seq, consumer_seq, stored_ns, pending = _delivery(reply)
+        try:
+            stream_seq, consumer_seq, stored_at_ns, pending = read_metadata(reply)
+        except ValueError as error:
+            raise ServerUnavailableError(f"{error} came: try again") from None
         self._received += 1
         if consumer_seq != self._received:
             raise ServerUnavailableError(
                 f"messages of the stream were lost on the way after {self._received - 1:,}: try again"
             )
-        # To the microsecond, rounded as ingest does, which has it from nats-py.
-        stored_at_ns = int(datetime.fromtimestamp(stored_ns / 1e9, UTC).timestamp() * 1e6) * 1_000
         frame = SourceFrame(data, subject.decode(), stream_seq, stored_at_ns, stored_at_ns)
         return self._take(frame) or stream_seq >= self._last_seq or not pending
 
@@ -183,17 +183,3 @@ class StreamPull:
         if status == "100":
             return False
         raise ServerUnavailableError(f"the stream can't be read on: {description[0] or status}")
-
-
-def _delivery(reply: bytes) -> list[int]:
-    """Return what the server says of a message: its numbers in the stream and of the consumer, its time, how many wait.
-
-    `$JS.ACK.STREAM.CONSUMER.DELIVERED.`, or `$JS.ACK.DOMAIN.ACCOUNT.STREAM.CONSUMER.DELIVERED.`, stands before them.
-    Raises ServerUnavailableError: somebody else has written to the inbox.
-    """
-    tokens = reply.split(b".")
-    first = 5 if len(tokens) == _TOKENS_WITHOUT_DOMAIN else 7
-    numbers = tokens[first : first + 4]
-    if len(numbers) < 4 or not all(map(bytes.isdigit, numbers)):
-        raise ServerUnavailableError("a message that is none of the stream came: try again")
-    return [*map(int, numbers)]

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ingest.sources.cursor import MessageMetadata
 from ingest.sources.pull import HEARTBEAT_S
 from ingest.sources.resume import StreamSnapshot, StreamTail
+from tasks.clients.nats_message import MessageMetadata
 
 EXPIRES_S = 30.0
 #: Between two messages, of which one may replace another that was lost.

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import nats
-from nats.aio.client import Client
 
 from ingest.connectivity import Connectivity
 from ingest.sources.consumer import StreamConsumer
@@ -15,13 +14,14 @@ from ingest.sources.jetstream import DEFAULT_PACING, StreamSource
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets
 from ingest.transport.connection import NatsConnection
+from tasks.clients.nats_client import NatsClient
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
 
 LOOK_S = 0.02
 #: Makes the consumers that a reader reads through.
-MakeConsumer = Callable[[Client, str], StreamConsumer]
+MakeConsumer = Callable[[NatsClient, str], StreamConsumer]
 
 
 def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:

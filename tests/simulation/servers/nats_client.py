@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from types import SimpleNamespace
@@ -13,9 +13,9 @@ from nats.errors import ConnectionReconnectingError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NotFoundError
 
-from ingest.sources.cursor import MessageMetadata
 from tasks.clients.nats_client import Take
-from tests.simulation.servers.nats_server import NatsServer, stored_at
+from tasks.clients.nats_message import RawMessage
+from tests.simulation.servers.nats_server import BEGIN_NS, NatsServer, stored_at
 from tests.simulation.servers.network import Network
 from tests.support.simulated_stream import Sent, Told
 
@@ -196,25 +196,17 @@ class StreamReader:
         self._client: NatsClient = client
         self._stream = stream
         self._consumer = 0
-        self.pending = 0
 
     @property
     def _frames(self) -> Any:
         return self._client._server.frames
 
-    async def open(self, subjects: Any, after: int, take: Callable[[Any, Any], Awaitable[None]]) -> None:
+    async def open(self, subjects: Any, after: int, take: Callable[[Any, RawMessage], None]) -> None:
         del subjects
         server = self._client._server
-        tasks: deque[Any] = deque()
-
-        async def work() -> None:
-            while tasks:
-                await take(self, tasks.popleft())
 
         def arrive(item: Sent | Told) -> None:
-            tasks.append(_message(item, server))
-            if len(tasks) == 1:
-                asyncio.ensure_future(work())  # noqa: RUF006 the process keeps it
+            take(self, _message(item, server))
 
         def send(item: Sent | Told) -> None:
             # A server drops what a client that is slow does not take.
@@ -251,19 +243,11 @@ class StreamReader:
         self._client._server.readers.pop(self._consumer, None)
 
 
-def _message(item: Sent | Told, server: NatsServer) -> Any:
+def _message(item: Sent | Told, server: NatsServer) -> RawMessage:
     if isinstance(item, Told):
-        return SimpleNamespace(reply="", headers=item.headers)
-    frame = server.contents[item.number]
-    about: MessageMetadata = item.message
-    return SimpleNamespace(
-        reply="$JS.ACK",
-        subject=frame.subject,
-        data=frame.data,
-        headers=None,
-        metadata=SimpleNamespace(
-            timestamp=stored_at(about.stored_at_ns),
-            sequence=SimpleNamespace(stream=about.stream_seq, consumer=about.consumer_seq),
-            num_pending=about.pending,
-        ),
-    )
+        status, description, pending = item.headers.values()
+        headers = f"NATS/1.0 {status} {description}\r\nNats-Pending-Messages: {pending}\r\n\r\n"
+        return RawMessage(b"", b"", b"", headers.encode())
+    frame, about = server.contents[item.number], item.message
+    numbers = f"{about.stream_seq}.{about.consumer_seq}.{BEGIN_NS + about.stored_at_ns}.{about.pending}"
+    return RawMessage(frame.subject.encode(), f"$JS.ACK.S.C.1.{numbers}".encode(), frame.data, None)

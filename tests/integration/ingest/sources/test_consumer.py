@@ -4,7 +4,6 @@ import math
 import time
 
 import pytest
-from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
@@ -12,6 +11,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.sources.consumer import ASKED_BYTES, StreamConsumer
 from ingest.sources.pull import Pacing
+from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
 from tests.support.waiting import HANGS_S
@@ -60,7 +60,7 @@ async def test_while_no_request_is_answered_consumers_are_opened_with_pauses(set
     class Unanswered(StreamConsumer):
         """Asks where nobody listens, but the fourth one."""
 
-        def __init__(self, client: Client, stream: str) -> None:
+        def __init__(self, client: NatsClient, stream: str) -> None:
             super().__init__(client, stream)
             made_s.append(time.monotonic())
 
@@ -91,7 +91,7 @@ async def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(setting
                 raise error(code=500, description="consumer is offline")
             return await super().about()
 
-    def make(client: Client, stream: str) -> StreamConsumer:
+    def make(client: NatsClient, stream: str) -> StreamConsumer:
         made.append(Offline(client, stream))
         return made[-1]
 

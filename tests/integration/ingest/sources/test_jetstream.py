@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from nats.aio.msg import Msg
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.sources.consumer import StreamConsumer, Take
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import StoredOffsets
+from tasks.clients.nats_message import RawMessage, read_metadata
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -85,11 +85,11 @@ async def test_a_message_that_never_came_is_noticed_and_read_again(settings):
         """The last three messages get lost in transit, at first."""
 
         async def open(self, subjects: Sequence[str], after: int, take: Take) -> None:
-            async def take_most(consumer: StreamConsumer, message: Msg) -> None:
-                if message.reply and message.metadata.sequence.stream > 20 and len(lost) < 3:
+            def take_most(consumer: StreamConsumer, message: RawMessage) -> None:
+                if message.reply and read_metadata(message.reply).stream_seq > 20 and len(lost) < 3:
                     lost.append(message.data)
                 else:
-                    await take(consumer, message)
+                    take(consumer, message)
 
             await super().open(subjects, after, take_most)
 

@@ -26,7 +26,7 @@ class Asked:
     def __init__(self, shard: int = 0, *, keeps: bool = False, rate_limit: RateLimit | None = None) -> None:
         self.lanes = Lanes(Router([Pool("trade", ("trade",))]), LaneLimits(10_000, 50_000))
         self.lanes.offer(trade(), "")
-        self.reports, source = FeedReports(), SimpleNamespace(keeps=keeps, pending=3)
+        self.reports, source = FeedReports(), SimpleNamespace(keeps=keeps)
         given: Any = source
         findings = Findings(lambda: [FOUND])
         self._responder = StatusResponder(shard, self.lanes, given, findings, self.reports, rate_limit)
@@ -45,7 +45,7 @@ class Asked:
 async def test_the_answer_says_what_is_held_its_bound_and_what_is_found():
     asked = Asked()
     answer = await asked.ask()
-    assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 3 + 1, [FOUND], 0)
+    assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 1, [FOUND], 0)
     assert answer.held_bytes > 0
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.sources.cursor import ConsumerStart, CursorStep, MessageMetadata, StreamCursor
+from ingest.sources.cursor import ConsumerStart, CursorStep, StreamCursor
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail
+from tasks.clients.nats_message import MessageMetadata
 from tasks.events import Position
 
 STREAM = StreamSnapshot("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=100)

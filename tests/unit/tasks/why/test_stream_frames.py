@@ -47,7 +47,7 @@ def test_a_reply_dates_and_numbers_its_message_with_or_without_a_domain(before: 
 
 @pytest.mark.parametrize("reply", ["$JS.ACK.FRAMES.why", "_INBOX.somebody", "$JS.ACK.FRAMES.why.1.x.1.1.7"])
 def test_what_somebody_else_writes_to_the_inbox_is_no_message(reply: str):
-    with pytest.raises(ServerUnavailableError, match="none of the stream"):
+    with pytest.raises(ServerUnavailableError, match="none of a stream"):
         asyncio.run(TakenFrames().given(reply))
 
 
