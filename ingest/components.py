@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry
 
@@ -20,6 +21,7 @@ from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
+from ingest.lanes.frame_partitions import frame_partitions
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.lanes.symbol_cap import CappedReader
 from ingest.ledger import IngestLedger
@@ -45,6 +47,7 @@ from ingest.relay import Relay, SignalStreams
 from ingest.sources.base import Source
 from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
+from ingest.sources.strays import StrayListener
 from ingest.steps import StepRunner
 from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
@@ -60,6 +63,9 @@ from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings, frame_limits, mask
 from tasks.telemetry.build_info import BuildInfo
 
+#: How long ago other shards may have got something, to count as going on: some answers of the ledger.
+OTHERS_S = 15.0
+
 
 class Components:
     """All components of one ingest process, each constructed with its dependencies."""
@@ -72,6 +78,7 @@ class Components:
         self.refused, self.api = RefusedFrames(self.counters), api_of(settings)
         self.connectivity = Connectivity({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self.lanes = _make_lanes(settings, chosen, timeouts)
+        self.partitions = frame_partitions(settings.frame_subjects, settings.shard, chosen.routes())
         self.nats = NatsConnection(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))
         self.source = self._choose_source()
         self.ledger = IngestLedger(settings)
@@ -92,17 +99,25 @@ class Components:
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
         self.symbols = KnownSymbols(self.ledger, self.lanes.router, settings.ingest_max_symbols)
         self.frame_handler = self._make_frame_handler(chosen.kinds)
+        self.strays = StrayListener(self.nats, self.partitions, self.frame_handler.refuse)
         self.frame_stream = FrameStream(settings, self.nats.client, self.source)
         self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
         self.health = self._make_health()
         self.verdicts = VerdictPublisher(settings, self.nats.client, self.findings, self.lifecycle)
-        self.status_responder = StatusResponder(
-            settings.shard.number, self.lanes, self.source, self.findings, self.feed_reports
-        )
+        self.status_responder = self._make_status_responder()
         self.page = self._make_page()
         self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, self.page.state.relayed)
         self.registry = self._make_registry()
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """The subjects that are read."""
+        return self.partitions.read if self.partitions else self.settings.frame_subjects.all
+
+    def _make_status_responder(self) -> StatusResponder:
+        number = self.settings.shard.number
+        return StatusResponder(number, self.lanes, self.source, self.findings, self.feed_reports)
 
     def _make_server_probe(self, chosen: Configuration) -> ServerProbe:
         allows_eviction = self.settings.ingest_allow_eviction
@@ -110,7 +125,7 @@ class Components:
 
     def _choose_source(self) -> Source:
         if self.settings.ingest_source == "core":
-            return CoreSource(self.nats, self.settings.nats_subjects)
+            return CoreSource(self.nats, ",".join(self.subjects))
         return StreamSource(
             self.nats,
             self.settings,
@@ -174,8 +189,8 @@ class Components:
             self.refused,
             self.sender.offer,
             observe,
-            counts=self.settings.shard.number == 0,
-            reader=CappedReader(self.symbols.cap, limits, kinds),
+            counts=self.partitions or self.settings.shard.number == 0,
+            reader=CappedReader(self.symbols.cap, limits, kinds, self.partitions.refuse if self.partitions else None),
         )
 
     def _make_health(self) -> Health:
@@ -193,14 +208,20 @@ class Components:
             self.server_probe.findings,
             self.breaker.findings,
             self.active_configuration.findings,
-            lambda: self.feed_watch.findings(time.monotonic()),
-            lambda: self.unused_frames.findings(time.monotonic()),
+            lambda: self.feed_watch.findings(time.monotonic(), others_go_on=self._others("events")),
+            lambda: () if self._others("applied") else self.unused_frames.findings(time.monotonic()),
             lambda: self.feed_reports.findings(time.monotonic()),
             self.refused.implausible.findings,
             self.frame_stream.findings,
             self.signal_streams.findings,
             logged_elsewhere=(self.lifecycle.findings, self.connectivity.findings, self.memory_guard.findings),
         )
+
+    def _others(self, take: Literal["events", "applied"]) -> bool:
+        """Whether shards that read other partitions get or use events, asked where this one does not."""
+        if self.partitions is None or self.settings.shard.total == 1:
+            return False
+        return bool(self.server_probe.taken.since(time.monotonic() - OTHERS_S).of(take))
 
     def _make_page(self) -> Page:
         sources = PageSources(

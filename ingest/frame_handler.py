@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from ingest.counters import Counters
 from ingest.lanes import Lanes
+from ingest.lanes.frame_partitions import FramePartitions
 from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Event
 from tasks.frames.model import RefusedFrame, SkippedFrame
@@ -23,17 +24,19 @@ class FrameHandler:
         offer: Callable[[AnyEvent, str, int], None],
         observe: Callable[[AnyEvent], None],
         *,
-        counts: bool = True,
+        counts: bool | FramePartitions = True,
         reader: FrameReader | None = None,
     ) -> None:
         """`offer` queues an event with its trace and the time of its frame in the stream, `observe` shows it to who watches the feed.
 
-        `counts`: whether this shard counts frames and keeps refused ones (shard 0 does).
+        `counts`: whether this shard counts frames and keeps refused ones (shard 0 does); of partitions, each shard does
+        so with its own.
         """
         self._lanes, self._counters, self._refused = lanes, counters, refused
         self._offer, self._observe = offer, observe
         self._reader = reader or FrameReader()
-        self._counts = counts
+        self._counts = counts is True
+        self._partitions = counts if isinstance(counts, FramePartitions) else None
 
     def deliver(
         self,
@@ -49,13 +52,24 @@ class FrameHandler:
         the source stored it, unix nanoseconds, if it did; `headers` are those of its NATS message.
         """
         outcome = self._reader.read(raw, subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns)
-        counts = self._counts and self._lanes.last_seq > self._counters.counted
+        counts = (self._counts if self._partitions is None else self._owns(subject)) and (
+            self._lanes.last_seq > self._counters.counted
+        )
         if isinstance(outcome, Event):
             if counts:
                 self._counters.event(outcome.venue, outcome.kind)
             self._offer(outcome, tracing.extract_trace(headers, raw), stored_at_ns or 0)
             self._observe(outcome)
         elif counts:
+            self._count_other(outcome, subject, raw)
+
+    def _owns(self, subject: str) -> bool:
+        return self._partitions is None or self._partitions.owned(subject) is not None
+
+    def refuse(self, subject: str, raw: bytes) -> None:
+        """Count a frame that no shard reads, and keep it as a dead letter if it is an event."""
+        outcome = self._reader.read(raw, subject, 0, time.time_ns())
+        if not isinstance(outcome, Event):
             self._count_other(outcome, subject, raw)
 
     def _count_other(self, outcome: SkippedFrame | RefusedFrame, subject: str, raw: bytes) -> None:

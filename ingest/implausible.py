@@ -33,6 +33,10 @@ _WRONG = {
         "symbols",
         "see which publisher sends them, and remove what is idle, `./run tasks state prune`: docs/feeds.md, Symbols",
     ),
+    "wrong_partition": (
+        "partitions",
+        f"see which publisher sends them, {_SHOWN}; feeds and ingest need the same NATS_PARTITIONS: docs/growth.md, Partitions",
+    ),
     "bad_time": ("times", f"fix what the publisher writes, {_SHOWN}: docs/feeds.md, Times and their units"),
 }
 

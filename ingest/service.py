@@ -134,8 +134,9 @@ class Service:
             pending_bytes_limit=MAX_WAITING_BYTES,
         )
         await self.components.source.open(self.components.frame_handler.deliver)
+        await self.components.strays.open()
         self.components.lifecycle.start()
-        subjects, lanes = self.components.settings.nats_subjects, len(list(self.components.lanes))
+        subjects, lanes = ",".join(self.components.subjects), len(list(self.components.lanes))
         log.info("ingest is up", subjects=subjects, lanes=lanes)
 
     async def _reach_redis(self) -> bool:

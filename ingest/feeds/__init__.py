@@ -9,6 +9,7 @@ __all__ = [
     "ccxt_bridge",
     "convert",
     "diff_books",
+    "frame_partition",
     "link",
     "proxy",
     "publisher",

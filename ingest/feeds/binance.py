@@ -155,7 +155,7 @@ async def binance(
     asked = endpoints(settings, known, plan)
     for endpoint in asked:
         proxy.before(endpoint.url)  # what is wrong with it is said before NATS is waited for
-    async with publishing(settings) as publisher:
+    async with publishing(settings, venue=plan.market) as publisher:
         books = None
         if plan.books.source == "diff":
             client = SnapshotClient(snapshots.plan(settings, plan.market), timings, timeouts)

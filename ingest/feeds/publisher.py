@@ -7,11 +7,14 @@ from collections.abc import Set as AbstractSet
 import structlog
 from nats.errors import Error
 
+from ingest.feeds import frame_partition
 from ingest.sources.stream_setup import take
 from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
+from tasks.events import Venue
 from tasks.frames import neutral
+from tasks.frames.subjects import in_partition
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings, mask
 from tasks.telemetry.log_throttle import LogThrottle
@@ -129,12 +132,13 @@ class Publisher(FeedConnection):
     #: NATS counts the headers to the frame.
     headers_bytes = 0
 
-    def __init__(self, settings: Settings) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: Settings, venue: Venue | None = None) -> None:
+        """Open nothing yet; `venue` is that of all frames whose stream does not name it; None: each frame is read for it."""
         super().__init__(settings)
         self._throttle = LogThrottle()
-        self._listened, self._unheard = settings.nats_subjects, False
-        self._subjects: dict[str, str] = {}
+        self._listened, self._unheard = settings.frame_subjects.patterns, False
+        self._partitioner = frame_partition.partitioner(settings.nats_partitions, venue)
+        self._subjects: dict[tuple[str, int | None], str] = {}
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
         #: Whether reports to ingest are published; their subject may be refused.
@@ -188,7 +192,7 @@ class Publisher(FeedConnection):
     def _warn_unheard(self, subject: str) -> None:
         """Warn once: with the settings of this feed, ingest does not listen to a subject."""
         if not self._unheard:
-            fits = f"{self._listened},{neutral.SUBJECTS}>"
+            fits = f"{','.join(self._listened)},{neutral.SUBJECTS}>"
             log.warning(
                 "with these settings ingest does not listen to this subject",
                 subject=subject,
@@ -198,17 +202,20 @@ class Publisher(FeedConnection):
 
     def _subject(self, stream: str, raw: bytes) -> str:
         """Return a frame's subject. Raises NotStoredError: no server would take it."""
-        subject = self._subjects.get(stream)
+        key = stream, self._partitioner and self._partitioner(stream, raw)
+        subject = self._subjects.get(key)
         if subject is None:
             is_neutral = stream.startswith(neutral.SUBJECTS)
             subject = stream if is_neutral else PREFIX + stream
-            if is_neutral and not take(map(str.strip, self._listened.split(",")), subject):
+            if is_neutral and not take(self._listened, subject):
                 self._warn_unheard(subject)
+            if key[1] is not None:
+                subject = in_partition(subject, key[1])
             if _UNFIT.search(subject):
                 raise NotStoredError(f"no NATS subject: {subject[:100]!r}")
             # A feed has few streams; a file may hold anything.
             if len(self._subjects) < _MAX_SUBJECTS:
-                self._subjects[stream] = subject
+                self._subjects[key] = subject
         if len(raw) + self.headers_bytes > self.client.max_payload:
             raise NotStoredError(
                 f"a frame of {subject} has {len(raw)} bytes, and NATS takes {self.client.max_payload} at most, "
@@ -220,9 +227,9 @@ class Publisher(FeedConnection):
 class CorePublisher(Publisher):
     """Publishes frames on core NATS: the server has received them, and current subscribers get them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, venue: Venue | None = None) -> None:
         """Open nothing yet."""
-        super().__init__(settings)
+        super().__init__(settings, venue)
         self._published = 0
         #: Was put, and the server may not have it.
         self._unconfirmed: list[tuple[str, bytes]] = []

@@ -248,6 +248,6 @@ async def _listen(
             if settings.ingest_source == "jetstream":
                 await reader.open(recorder.take)
             else:
-                await listen(connection.client, settings.nats_subjects, recorder.take)
+                await listen(connection.client, ",".join(settings.frame_subjects.all), recorder.take)
     except TimeoutError:
         raise ServerUnavailableError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None

@@ -47,7 +47,7 @@ def market(plan: SimulationPlan, start_ns: int) -> SimulatedMarket:
 
 async def simulate(settings: Settings, plan: SimulationPlan) -> None:
     """Publish for `plan.seconds` from when NATS is there. Raises ServerUnavailableError: it was not there in that time."""
-    async with publishing(settings, within_s=plan.seconds) as publisher:
+    async with publishing(settings, within_s=plan.seconds, venue=plan.venue) as publisher:
         await _pace(publisher, plan)
 
 

@@ -17,6 +17,7 @@ from ingest.transport import stream_answers
 from ingest.transport.send_window import Frame, SendWindow
 from tasks.errors import NotStoredError, RealtimeStrategiesError, SettingsError
 from tasks.event_loop import end
+from tasks.events import Venue
 from tasks.settings import Settings
 
 log = structlog.get_logger()
@@ -56,10 +57,14 @@ class StreamPublisher(Publisher):
     headers_bytes = 64
 
     def __init__(
-        self, settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, outage_limits: InFlightLimits = OUTAGE_LIMITS
+        self,
+        settings: Settings,
+        timeouts: PublishTimeouts = TIMEOUTS,
+        outage_limits: InFlightLimits = OUTAGE_LIMITS,
+        venue: Venue | None = None,
     ) -> None:
         """Open nothing yet. While the stream takes none, live frames beyond `outage_limits` are dropped."""
-        super().__init__(settings)
+        super().__init__(settings, venue)
         self._timeouts, self._outage_limits = timeouts, outage_limits
         self._window = SendWindow()
         #: Another one in each process: a second replay is no repeat.

@@ -10,6 +10,7 @@ __all__ = [
     "LaneLimits",
     "Lanes",
     "contention",
+    "frame_partitions",
     "lane",
     "lanes",
     "layout",

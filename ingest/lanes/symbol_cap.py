@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from tasks.events import AnyEvent, Event, Kind, Venue
 from tasks.frames.model import RefusedFrame, SkippedFrame
-from tasks.frames.plausibility import FrameReader, PlausibilityLimits
+from tasks.frames.plausibility import FrameReader, Misplaced, PlausibilityLimits
 
 #: A market's symbol: the same name elsewhere has records of its own.
 MarketSymbol = tuple[Venue, str]
@@ -49,8 +49,14 @@ class SymbolCap:
 class CappedReader(FrameReader):
     """Parses the frames of a source, and refuses those of symbols above the cap."""
 
-    def __init__(self, cap: SymbolCap, limits: PlausibilityLimits, kinds: Iterable[Kind]) -> None:
-        super().__init__(limits, kinds)
+    def __init__(
+        self,
+        cap: SymbolCap,
+        limits: PlausibilityLimits,
+        kinds: Iterable[Kind],
+        misplaced: Misplaced | None = None,
+    ) -> None:
+        super().__init__(limits, kinds, misplaced)
         self._cap = cap
 
     def read(

@@ -176,13 +176,18 @@ class FeedWatch:
             "oldest": {name_of(key): round(now_s - each.seen_s, 1) for key, each in oldest if each.ticks},
         }
 
-    def findings(self, now_s: float) -> Iterator[Finding]:
-        """Yield how old the newest event is, and what is wrong with the feed."""
+    def findings(self, now_s: float, *, others_go_on: bool = False) -> Iterator[Finding]:
+        """Yield how old the newest event is, and what is wrong with the feed.
+
+        `others_go_on`: other shards, which read other symbols, get events; so it is not the feed that is quiet.
+        """
         age_s = self.age_s(now_s)
         if age_s is None:
             yield Finding("ok", "feed", "no event yet")
-        elif self.newest_s is not None and (quiet_s := self._quiet_for_s(self.newest_s, now_s)) > (
-            limit_s := self._quiet_s + self.patience_s
+        elif (
+            not others_go_on
+            and self.newest_s is not None
+            and (quiet_s := self._quiet_for_s(self.newest_s, now_s)) > (limit_s := self._quiet_s + self.patience_s)
         ):
             says = f"no event for more than {age(_step(quiet_s, limit_s))}"
             do = f"see whether the feed and the exchange run, and whether NATS_SUBJECTS is what the feed publishes to: {_LOOK}"

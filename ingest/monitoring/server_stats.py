@@ -94,6 +94,8 @@ class ServerProbe:
         self.errors = ErrorCounts()
         #: How long strategies take, as the ledger counts it.
         self.times = RecentCounts("strategy_events", "strategy_ns")
+        #: What ingest and the workers take of the frames, all shards together.
+        self.taken = RecentCounts("events", "applied")
         self._entry_refusals = EntryRefusals()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
@@ -157,7 +159,7 @@ class ServerProbe:
             pipe.time()
             count, oldest, workers, stored, (now_s, now_us) = await pipe.execute()
         counters = Counts.read(stored)
-        for takes in (self.errors, self.times, self._entry_refusals):
+        for takes in (self.errors, self.times, self.taken, self._entry_refusals):
             takes.take(counters, time.monotonic())
         self.had_events = counters.of("events") > 0
         fullest = max((info.told for info in infos.values()), key=_share)

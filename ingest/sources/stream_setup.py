@@ -105,8 +105,8 @@ async def end_before(client: Client, stream: StreamSnapshot, time_ns: int) -> in
 
 
 def wanted_subjects(settings: Settings) -> list[str]:
-    """Return NATS_SUBJECTS one by one."""
-    return [subject.strip() for subject in settings.nats_subjects.split(",")]
+    """Return the subjects of all frames, of NATS_SUBJECTS one by one."""
+    return list(settings.frame_subjects.all)
 
 
 def _is_absent(error: Exception) -> bool:

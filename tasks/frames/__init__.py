@@ -14,6 +14,7 @@ __all__ = [
     "parse",
     "parser",
     "plausibility",
+    "subjects",
     "symbols",
     "timestamps",
 ]

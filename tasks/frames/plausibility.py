@@ -7,7 +7,7 @@ accepted, whatever is remembered.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tasks.events import ALWAYS_READ, AnyEvent, Depth, Event, Kind, Trade, Venue
@@ -33,6 +33,8 @@ class PlausibilityLimits(NamedTuple):
 
 
 DEFAULT_LIMITS = PlausibilityLimits()
+#: Given an event and the subject of its frame, returns why it is refused for that; None: it is where it belongs.
+Misplaced = Callable[[AnyEvent, str], RefusedFrame | None]
 
 
 class _SymbolPrices:
@@ -107,8 +109,17 @@ class BookGuard:
 class FrameReader:
     """Parses the frames of a source, in their order, into events."""
 
-    def __init__(self, limits: PlausibilityLimits = DEFAULT_LIMITS, kinds: Iterable[Kind] = ALWAYS_READ) -> None:
-        """Skip frames of other kinds than `kinds`; depth and trade are always read."""
+    def __init__(
+        self,
+        limits: PlausibilityLimits = DEFAULT_LIMITS,
+        kinds: Iterable[Kind] = ALWAYS_READ,
+        misplaced: Misplaced | None = None,
+    ) -> None:
+        """Skip frames of other kinds than `kinds`; depth and trade are always read.
+
+        `misplaced` returns why an event is refused for the subject it came on, if it is.
+        """
+        self._misplaced = misplaced
         self._kinds = ALWAYS_READ.union(kinds)
         self._max_lead_ns = int(limits.max_clock_lead_s * 1e9)
         self._symbols = frozenset(limits.symbols)
@@ -119,6 +130,8 @@ class FrameReader:
     ) -> AnyEvent | SkippedFrame | RefusedFrame:
         """Return the event of a frame, or why it is none. Never raises. The arguments are those of `FrameMetadata`."""
         outcome = parse(raw, FrameMetadata(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns, self._kinds))
+        if self._misplaced and isinstance(outcome, Event) and (refused := self._misplaced(outcome, subject)):
+            return refused
         if self._symbols and isinstance(outcome, Event) and outcome.symbol not in self._symbols:
             return RefusedFrame("symbol_not_allowed", f"{outcome.venue} {outcome.symbol} is not in ALLOWED_SYMBOLS")
         guard = self._guard

@@ -19,13 +19,14 @@ from tasks.configuration import read
 from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata
+from tasks.frames.subjects import FrameSubjects, in_partition
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.dead_letters import DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.dead_letters import QUEUE_ENTRY, DeadLetter
 from tasks.protocol.records import Record
-from tasks.protocol.routing import Router
+from tasks.protocol.routing import Router, partition
 from tasks.protocol.utc_time import utc_iso_ms
 from tasks.settings import Settings
 
@@ -68,18 +69,28 @@ class RetryAttempt(NamedTuple):
         return same and (not self.pools or other.pool in self.pools)
 
 
-def prepare(letter: StoredLetter, subjects: str) -> RetryAttempt | RetryResult:
+def prepare(letter: StoredLetter, subjects: FrameSubjects) -> RetryAttempt | RetryResult:
     """Make a letter a frame again, or say why it can't be one; `subjects` are those that ingest listens to."""
     about = letter.letter
     if about.event is not None:
-        subject = encoder.subject(subjects, encoder.stream(about.event))
+        subject = _placed(encoder.subject(subjects.patterns[0], encoder.stream(about.event)), subjects, about.event)
         return RetryAttempt(letter, subject, encoder.frame(about.event), about.event)
     if about.reason != "refused" or about.refusal == QUEUE_ENTRY:
         return RetryResult(letter, "can't", "it holds no frame and no event")
     if about.is_cut:
         return RetryResult(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
     event = parse(about.raw, FrameMetadata(about.subject, 0, letter.at_ms * 1_000_000, kinds=frozenset(KINDS)))
-    return RetryAttempt(letter, about.subject, about.raw, event if isinstance(event, Event) else None)
+    known = event if isinstance(event, Event) else None
+    return RetryAttempt(letter, _placed(about.subject, subjects, known), about.raw, known)
+
+
+def _placed(subject: str, subjects: FrameSubjects, event: AnyEvent | None) -> str:
+    """Return a subject with the partition of an event, where frames are published by partition."""
+    if not subjects.partitions:
+        return subject
+    if event is None:
+        return subject if subjects.names(subject) else in_partition(subject, 0)
+    return in_partition(subject, partition(event.venue, event.symbol, subjects.partitions))
 
 
 def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
@@ -144,7 +155,7 @@ class Retry:
         """Yield a result for each letter. When nothing answers for a whole round, the rest is not tried."""
         letters, answers = iter(letters), True
         while chunk := list(islice(letters, CHUNK)):
-            prepared = [prepare(each, self._settings.nats_subjects) for each in chunk]
+            prepared = [prepare(each, self._settings.frame_subjects) for each in chunk]
             for each in prepared:
                 if isinstance(each, RetryResult):
                     yield each

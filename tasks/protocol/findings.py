@@ -46,6 +46,7 @@ NAMES = (
     "bad_time",
     "symbol_not_allowed",
     "too_many_symbols",
+    "wrong_partition",
     "configuration_overlay",
     "workers_too_old",
     "feed_quiet",

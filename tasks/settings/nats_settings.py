@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from tasks.frames.subjects import FrameSubjects
+from tasks.protocol.routing import MAX_PARTITIONS
 from tasks.settings import values
 
 TlsFile = Annotated[str, AfterValidator(values.readable)]
@@ -34,3 +36,14 @@ class NatsSettings(BaseSettings):
     nats_subjects: Annotated[str, AfterValidator(values.nats_subjects)] = Field(
         "binance.>", description="what ingest listens to; several with commas between"
     )
+    nats_partitions: int = Field(
+        0,
+        ge=0,
+        le=MAX_PARTITIONS,
+        description="feeds publish, and shards of ingest read, so many partitions of these subjects; 0: none",
+    )
+
+    @property
+    def frame_subjects(self) -> FrameSubjects:
+        """NATS_SUBJECTS and NATS_PARTITIONS, read."""
+        return FrameSubjects.read(self.nats_subjects, self.nats_partitions)

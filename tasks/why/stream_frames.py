@@ -69,7 +69,7 @@ async def read(settings: Settings, needs: Needs, take: Take) -> StreamRead:
 
 
 async def _read(nats: NatsClient, settings: Settings, needs: Needs, take: Take) -> StreamRead:
-    jetstream, listened = nats.jetstream(), [each.strip() for each in settings.nats_subjects.split(",")]
+    jetstream, listened = nats.jetstream(), settings.frame_subjects.all
     held: dict[str, int] = {}
     for pattern in listened:
         info = await jetstream.stream_info(settings.ingest_stream, subjects_filter=pattern)

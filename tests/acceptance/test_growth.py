@@ -26,9 +26,9 @@ STREAM = "FRAMES"
 
 
 @contextmanager
-def two_shards(source: str) -> Iterator[tuple[Stack, Process]]:
+def two_shards(source: str, **more: str) -> Iterator[tuple[Stack, Process]]:
     """Start the stack as the first shard, and an ingest process as the second one."""
-    with running(Plan(2, "solo", environment={"INGEST_SOURCE": source, "INGEST_SHARD": "0/2"})) as stack:
+    with running(Plan(2, "solo", environment={"INGEST_SOURCE": source, "INGEST_SHARD": "0/2", **more})) as stack:
         port = free_port()
         second = stack.environment | {"INGEST_SHARD": "1/2", "HTTP_PORT": str(port)}
         shard = stack.instance.start("shard-1", [sys.executable, "-m", "ingest"], second)
@@ -43,10 +43,13 @@ def end(shard: Process) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("partitions", ["0", "64"])
 @pytest.mark.parametrize("source", ["core", "jetstream"])
-def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recording: Path, source: str):
+def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(
+    recording: Path, source: str, partitions: str
+):
     expected = backtested([recording])
-    with two_shards(source) as (stack, shard):
+    with two_shards(source, NATS_PARTITIONS=partitions) as (stack, shard):
         replay(stack, [recording], "max")
         end(shard)
         live = finish(stack)

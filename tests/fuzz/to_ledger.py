@@ -20,6 +20,7 @@ from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_o
 from tasks.engine import strategy_run
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
+from tasks.frames.subjects import FrameSubjects
 from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops import dead_letter_facts, retry
@@ -59,7 +60,7 @@ def letters(raw: bytes) -> None:
     msgspec.json.encode(dead_letter_facts.facts(letter))
     said = [format_dead_letters.line(letter), *format_dead_letters.whole(letter)]
     assert all(each.isprintable() for text in said for each in text if each not in "\n\t")
-    retry.prepare(letter, "binance.>")
+    retry.prepare(letter, FrameSubjects.read("binance.>"))
 
 
 STRATEGIES: tuple[BoundStrategy, ...] = tuple(each for pool in registry.build(DEFAULT).values() for each in pool)

@@ -166,6 +166,7 @@ def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
     it.symbols = SimpleNamespace(load=_true)
     it.server_probe = SimpleNamespace(check_eviction=_nothing)
     it.status_responder = SimpleNamespace(answer=_nothing)
+    it.strays, it.subjects = SimpleNamespace(open=_nothing), ()
     it.signal_streams = SignalStreams(it.settings, nats)
     it.relay = Relay(
         it.settings, it.ledger, it.signal_streams, it.counters, lambda *_: None, trim_interval_s=3.0, answer_s=1.0

@@ -7,10 +7,13 @@ from structlog.testing import capture_logs
 from ingest.counters import Counters
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
+from ingest.lanes.frame_partitions import FramePartitions
 from ingest.refused_frames import MAX_LETTERS, RefusedFrames
 from tasks.events import AnyEvent
+from tasks.frames.plausibility import FrameReader
+from tasks.frames.subjects import FrameSubjects
 from tasks.protocol import dead_letters
-from tasks.protocol.routing import Router
+from tasks.protocol.routing import Pool, Router, Shard, partition
 from tasks.telemetry.log_throttle import LOG_INTERVAL_S
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
 
@@ -33,6 +36,17 @@ class Desk:
             self.events.append(event)
 
         return FrameHandler(self.lanes, self.counters, self.refused, offer, lambda _: None, counts=counts)
+
+    def use(self, partitions: FramePartitions) -> None:
+        """Go on with partitions."""
+
+        def offer(event: AnyEvent, _: str, __: int) -> None:
+            self.events.append(event)
+
+        reader = FrameReader(misplaced=partitions.refuse)
+        self.handler = FrameHandler(
+            self.lanes, self.counters, self.refused, offer, lambda _: None, counts=partitions, reader=reader
+        )
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:
@@ -118,3 +132,32 @@ def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):
     ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
     desk.take(enveloped("btcusdt@trade", SPOT_TRADE | {"E": ahead_ms}))
     assert desk.counters.totals.of("refused", "time_ahead") == 1
+
+
+def test_a_shard_counts_its_own_partitions_and_hands_on_what_it_reads(desk: Desk):
+    subjects = FrameSubjects.read("binance.>", 4)
+    number = partition("spot", "BTCUSDT", 4)
+    for shard in range(2):
+        basket = Pool("basket", ("trade",), key="all", symbols=frozenset({"BTCUSDT"}))
+        desk.use(FramePartitions(subjects, Shard(shard, 2), [basket]))
+        desk.handler.deliver(f"binance.{number}.btcusdt@trade", packed(SPOT_TRADE))
+        desk.handler.deliver(f"binance.{number}.x", BROKEN)
+        assert len(desk.events) == shard + 1
+    assert desk.counters.totals.stored() == {"frames": 2, "events": 1, "refused:not_json": 1}
+
+
+def test_an_event_of_another_partition_is_refused_and_kept(desk: Desk):
+    number = (partition("spot", "BTCUSDT", 4) + 1) % 4
+    desk.use(FramePartitions(FrameSubjects.read("binance.>", 4), Shard(0, 1), []))
+    desk.handler.deliver(f"binance.{number}.btcusdt@trade", packed(SPOT_TRADE))
+    [letter] = map(dead_letters.unpack, desk.refused.letters)
+    assert (desk.events, letter.refusal) == ([], "wrong_partition")
+    assert desk.counters.totals.stored() == {"frames": 1, "refused:wrong_partition": 1}
+
+
+def test_a_frame_that_no_shard_reads_is_refused_without_a_number(desk: Desk):
+    desk.use(FramePartitions(FrameSubjects.read("binance.>", 4), Shard(0, 1), []))
+    desk.handler.refuse("binance.btcusdt@trade", packed(SPOT_TRADE))
+    assert (desk.lanes.last_seq, desk.events) == (0, [])
+    assert desk.counters.totals.stored() == {"frames": 1, "refused:wrong_partition": 1}
+    assert len(desk.refused.letters) == 1

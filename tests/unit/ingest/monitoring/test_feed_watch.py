@@ -216,3 +216,11 @@ def test_events_of_one_time_without_ids_are_new_and_earlier_ones_repeats(feed: F
     for _ in range(60):
         feed.second(trade(id=NO_ID + TIME_MS * 10**6, time_ms=TIME_MS))
     assert "feed_repeats" in feed.found
+
+
+def test_a_shard_whose_symbols_are_quiet_does_not_take_the_feed_for_quiet(feed: Feed):
+    feed.second(feed.trade())
+    feed.seconds(QUIET_S + 1)
+    assert "feed_quiet" in feed.found
+    names = [finding.name for finding in feed.watch.findings(feed.now_s, others_go_on=True)]
+    assert "feed_quiet" not in names

@@ -4,11 +4,13 @@ import pytest
 
 from tasks.events import NO_ID, AnyEvent
 from tasks.frames import encoder
+from tasks.frames.subjects import FrameSubjects
 from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops.retry import RetryAttempt, RetryResult, moved, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.records import Record
+from tasks.protocol.routing import partition
 from tests.support.events import TIME_MS, book, trade
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, packed
 
@@ -16,7 +18,7 @@ ID = f"{TIME_MS}-0"
 
 
 def prepared(letter: DeadLetter) -> RetryAttempt | RetryResult:
-    return prepare(StoredLetter(ID, letter), "binance.>")
+    return prepare(StoredLetter(ID, letter), FrameSubjects.read("binance.>"))
 
 
 def tried(letter: DeadLetter) -> RetryAttempt:
@@ -89,3 +91,29 @@ def test_an_event_is_applied_when_each_record_stands_at_it(event: AnyEvent):
     assert moved(event, [at, nothing]) is None
     assert moved(event, [at, at]) == "applied"
     assert moved(event, [at, after]) == "unclear"
+
+
+PARTITIONED = FrameSubjects.read("binance.>", 16)
+
+
+def test_a_retried_event_goes_to_its_partition():
+    made = prepare(StoredLetter(ID, DeadLetter("condemned", "", pool="trade", event=trade())), PARTITIONED)
+    assert isinstance(made, RetryAttempt)
+    assert made.subject == f"binance.{partition('spot', 'BTCUSDT', 16)}.btcusdt@trade"
+
+
+@pytest.mark.parametrize("subject", ["binance.btcusdt@trade", "binance.99.btcusdt@trade"])
+def test_a_frame_refused_for_its_partition_is_retried_in_the_right_one(subject: str):
+    letter = dead_letters.refused("wrong_partition", "", subject, packed(SPOT_TRADE))
+    made = prepare(StoredLetter(ID, letter), PARTITIONED)
+    assert isinstance(made, RetryAttempt)
+    assert made.subject == f"binance.{partition('spot', 'BTCUSDT', 16)}.btcusdt@trade"
+
+
+@pytest.mark.parametrize(
+    ("subject", "goes"), [("binance.3.x", "binance.3.x"), ("binance.x", "binance.0.x"), ("binance.16.x", "binance.0.x")]
+)
+def test_a_frame_that_is_no_event_goes_where_some_shard_reads(subject: str, goes: str):
+    made = prepare(StoredLetter(ID, dead_letters.refused("not_json", "", subject, b"{")), PARTITIONED)
+    assert isinstance(made, RetryAttempt)
+    assert made.subject == goes
