@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from ingest.api.handler import api_of
 from ingest.connectivity import Connectivity
-from ingest.counters import Counters
+from ingest.counters import Counted, Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.celery_publisher import CeleryPublisher
@@ -126,12 +126,15 @@ class Components:
     def _choose_source(self) -> Source:
         if self.settings.ingest_source == "core":
             return CoreSource(self.nats, ",".join(self.subjects))
-        return StreamSource(
+        source = StreamSource(
             self.nats,
             self.settings,
             has_room=lambda: not self.lanes.full,
             lost=lambda count: self.counters.add("dropped", "expired", by=count),
         )
+        if self.partitions:
+            source.assign(self.subjects, self.lanes.pass_to)
+        return source
 
     def _make_feed_watch(self, kinds: Collection[Kind]) -> FeedWatch:
         def is_listening() -> bool:
@@ -146,7 +149,7 @@ class Components:
         return FeedWatch(self.lanes.router.wants, is_listening, quiet_s, had_events, kinds, refuse)
 
     def _make_sender(self) -> Sender:
-        def restart(counted: int) -> None:
+        def restart(counted: Counted) -> None:
             self.checkpoints.forget(counted)
             self.feed_watch.restart()
             self.live_returns.restart()
@@ -269,4 +272,5 @@ def _expected_returns(file: str) -> Sequence[StrategyReturns]:
 def _make_lanes(settings: Settings, chosen: Configuration, timeouts: TimeoutBounds) -> Lanes:
     limits = LaneLimits(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
     lossless = settings.ingest_source == "jetstream"
-    return Lanes(Router(chosen.routes(), settings.shard), limits, lossless=lossless, timeouts=timeouts)
+    router = Router(chosen.routes(), settings.shard, settings.nats_partitions)
+    return Lanes(router, limits, lossless=lossless, timeouts=timeouts)

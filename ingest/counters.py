@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tasks.events import Kind, Venue
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
@@ -11,6 +12,13 @@ from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 #: So many pairs of venue and kind are counted apart.
 MAX_STREAMS = 500
+
+
+class Counted(NamedTuple):
+    """Up to which frame of a source frames are counted; of some partitions, before another layout began, up to another."""
+
+    seq: int = 0
+    by_partition: Sequence[int] = ()
 
 
 class Distribution:
@@ -40,6 +48,8 @@ class Counters:
         self._added_events = 0
         #: Frames up to this number were counted before.
         self.counted = 0
+        #: The same for each partition, where the layout has changed.
+        self.counted_by: Sequence[int] = ()
         #: For the metrics only, by what they are.
         self.events: Counter[tuple[Venue, Kind]] = Counter()
         self.latency_s = Distribution(LATENCY_BUCKETS_S)
@@ -84,10 +94,10 @@ class Counters:
         self.latency_s.add(*(latency_ns / 1e9 for latency_ns in latencies_ns))
         self.event_age_s.add(*ages_s)
 
-    def restart(self, counted: int) -> None:
+    def restart(self, counted: Counted) -> None:
         """Count again from the frame after `counted`; the ledger is not to learn of what came since."""
         self.take_unwritten()
-        self.counted = counted
+        self.counted, self.counted_by = counted
 
     @property
     def unwritten(self) -> Counts:

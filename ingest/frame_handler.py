@@ -64,7 +64,10 @@ class FrameHandler:
             self._count_other(outcome, subject, raw)
 
     def _owns(self, subject: str) -> bool:
-        return self._partitions is None or self._partitions.owned(subject) is not None
+        """Whether a frame is one of ours that is not counted yet."""
+        number = self._partitions.owned(subject) if self._partitions else None
+        before = self._counters.counted_by
+        return number is not None and (number >= len(before) or self._lanes.last_seq > before[number])
 
     def refuse(self, subject: str, raw: bytes) -> None:
         """Count a frame that no shard reads, and keep it as a dead letter if it is an event."""

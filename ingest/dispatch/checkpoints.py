@@ -1,6 +1,6 @@
 """Writes into the ledger what ingest itself knows: the frontier, its counters, the frames it refused."""
 
-from ingest.counters import Counters
+from ingest.counters import Counted, Counters
 from ingest.lanes import Lanes
 from ingest.ledger import Checkpoint, IngestLedger
 from ingest.refused_frames import RefusedFrames
@@ -47,7 +47,7 @@ class Checkpoints:
             self._pending = None
         return True
 
-    def forget(self, counted: int) -> None:
+    def forget(self, counted: Counted) -> None:
         """Count again from the frame after `counted`: a source is read again from further back."""
         self._pending = None
         self._refused.letters.clear()

@@ -105,6 +105,10 @@ class Lanes:
             full = [max(self._lanes.values(), key=lambda lane: lane.held_bytes).id]
         return full
 
+    def pass_to(self, seq: int) -> None:
+        """Take the frames up to `seq` for read: there are none of ours among them any more."""
+        self.last_seq = max(self.last_seq, seq)
+
     def next_seq(self, seq: int = 0) -> int:
         """Return the number of the next frame: `seq`, if its source gave it one (from 1), else the last one plus 1."""
         self.last_seq = seq or self.last_seq + 1

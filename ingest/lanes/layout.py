@@ -10,17 +10,20 @@ from tasks.protocol.routing import MAX_PARTITIONS, LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
 
-class _StoredLayout(msgspec.Struct):
+class _StoredLayout(msgspec.Struct, omit_defaults=True):
     shards: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)]
     partitions: dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)]]
+    #: By how many partitions frames are published; 0, and left out: by none.
+    frames: Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)] = 0
 
 
 class Layout:
     """The layout that the ledger must hold, and the lanes of it that this shard owns."""
 
     def __init__(self, router: Router) -> None:
-        self._stored = _StoredLayout(router.shard.total, {pool.name: len(pool.lanes) for pool in router.pools})
-        self.shard = router.shard.number
+        lanes = {pool.name: len(pool.lanes) for pool in router.pools}
+        self._stored = _StoredLayout(router.shard.total, lanes, router.frame_partitions)
+        self.shard, self.frame_partitions = router.shard.number, router.frame_partitions
         self.lanes: tuple[LaneId, ...] = router.lanes
 
     def encode(self) -> bytes:
@@ -49,6 +52,14 @@ class Layout:
             return self.lanes
         partitions = _decode(before).partitions.items()
         return [LaneId(pool, partition) for pool, count in partitions for partition in range(count)]
+
+    def counting_before(self, before: bytes) -> Sequence[int]:
+        """Return the shards that counted frames under the layout before: partition `q` was that of number `q` among them.
+
+        Raises LedgerError: what was stored before is no layout.
+        """
+        stored = _decode(before)
+        return range(stored.shards) if stored.frames else range(min(stored.shards, 1))
 
     def is_new(self, before: bytes) -> bool:
         """Whether another layout was stored before."""

@@ -10,6 +10,7 @@ __all__ = [
     "IngestLedger",
     "LanePositions",
     "commit_notices",
+    "counted",
     "damage",
     "ledger",
     "stored_shard",

@@ -11,11 +11,13 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ingest.counters import Counted
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
-from ingest.ledger import stored_shard
+from ingest.ledger import counted, stored_shard
 from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.damage import LedgerDamage
+from ingest.ledger.stored_shard import StoredShard
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
@@ -73,8 +75,8 @@ class EpochClaim(NamedTuple):
     positions: Mapping[LaneId, Position | None]
     #: The start that was chosen for all of them.
     start: Position | None
-    #: Up to which number of this source frames were counted.
-    counted: int
+    #: Up to which numbers of this source frames were counted.
+    counted: Counted
     #: Whether something that was written before is gone, or is another text by now.
     is_damaged: bool = False
 
@@ -149,21 +151,21 @@ class IngestLedger:
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
         others = layout.other_shards(before, self.keys.layout)
-        offsets, is_damaged, checkpoints = await self._stored(layout, before)
+        offsets, is_damaged, shards = await self._stored(layout, before)
         start = await begin(offsets)
+        checkpoints = [string(shards[each].checkpoint or b"") for each in (layout.shard, *others) if each in shards]
+        counted_of = counted.under_new_layout(layout, before, shards, start)
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
         arguments: list[Any] = [str(stored or ""), str(epoch), string(before), string(layout.encode())]
         arguments += [configuration.version, string(configuration.stored()), str(start or "")]
-        arguments += [list(map(lane_field, layout.lanes)), len(others), checkpoints]
+        arguments += [list(map(lane_field, layout.lanes)), len(others), checkpoints, counted_of]
         verdict, *answer = await self.confirmation.run(self._claim, keys, [pack(arguments)])
         if verdict == b"started":
-            counted = read_position(answer[0], f"{self._shard_key} counted")
-            stand = [read_position(at, self._where(lane)) for at, lane in zip(answer[1:], layout.lanes, strict=True)]
-            same = counted is not None and start is not None and counted.source == start.source
-            positions = dict(zip(layout.lanes, stand, strict=True))
-            return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0, is_damaged)
+            stands = [read_position(at, self._where(lane)) for at, lane in zip(answer[2:], layout.lanes, strict=True)]
+            found = counted.of_claim(answer, self._shard_key, start)
+            return EpochClaim(epoch, dict(zip(layout.lanes, stands, strict=True)), start, found, is_damaged)
         if verdict == b"led":
             raise SupersededError(
                 f"the ledger is laid out as {before.decode()}, another shard runs, "
@@ -174,8 +176,8 @@ class IngestLedger:
         # Another shard stored the layout, Redis went back, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _stored(self, layout: Layout, before: bytes) -> tuple[StoredOffsets, bool, list[msgspec.Raw]]:
-        """Return where reading stood before, whether some of that is damaged or gone, and the checkpoints for claim.lua."""
+    async def _stored(self, layout: Layout, before: bytes) -> tuple[StoredOffsets, bool, dict[int, StoredShard]]:
+        """Return where reading stood before, whether some of that is damaged or gone, and what shards had stored."""
         shards = layout.shards_before(before)
         asked = sorted({*shards, layout.shard, *layout.other_shards(before)}) if layout.is_new(before) else shards
         asked_lanes = dict.fromkeys((*layout.lanes, *layout.lanes_before(before)))
@@ -186,8 +188,7 @@ class IngestLedger:
                 pipe.hmget(self.keys.pool(lane.pool), lane_field(lane), frame_field(lane))
             answers = await pipe.execute()
         found = {
-            number: stored_shard.StoredShard(self.keys.shard(number), *its)
-            for number, its in zip(asked, answers, strict=False)
+            number: StoredShard(self.keys.shard(number), *its) for number, its in zip(asked, answers, strict=False)
         }
         stored, is_damaged = stored_shard.shards_that_began(found, shards, self.keys, self.damage)
         lanes = dict(zip(asked_lanes, answers[len(asked) :], strict=True))
@@ -205,9 +206,7 @@ class IngestLedger:
         reached = [*chain.from_iterable(each.reached() for each in stored), *filter(None, positions.values())]
         frames = {f"{self.keys.pool(lane.pool)} {frame_field(lane)}": frame for lane, (_, frame) in lanes.items()}
         read = stored_shard.frames_read({f"{each.key} read": each.read for each in found.values()} | frames)
-        read_of = [found[number] for number in (layout.shard, *layout.other_shards(before)) if number in found]
-        checkpoints = [string(each.checkpoint or b"") for each in read_of]
-        return StoredOffsets(frontiers, reached, read, has_unstarted), is_damaged, checkpoints
+        return StoredOffsets(frontiers, reached, read, has_unstarted), is_damaged, found
 
     def _where(self, lane: LaneId) -> str:
         return f"{self.keys.pool(lane.pool)} {lane_field(lane)}"

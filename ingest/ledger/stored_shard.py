@@ -19,7 +19,7 @@ from tasks.protocol.batches import Epoch
 from tasks.protocol.routing import LaneId
 
 #: The fields of which a `StoredShard` is made.
-FIELDS = ("epoch", "frontier", "checkpoint", "counted", "read")
+FIELDS = ("epoch", "frontier", "checkpoint", "counted", "read", "counted_of")
 
 
 def read_epoch(stored: bytes, key: str) -> Epoch:
@@ -55,6 +55,8 @@ class StoredShard(NamedTuple):
     checkpoint: bytes | None
     counted: bytes | None
     read: bytes | None
+    #: By partition: see `ingest.ledger.counted`.
+    counted_of: bytes | None = None
 
     @property
     def is_damaged(self) -> bool:

@@ -4,4 +4,16 @@ Ingest and the feed `record` use them. They know transport and connectivity; whe
 says.
 """
 
-__all__ = ["base", "consumer", "core", "cursor", "jetstream", "pull", "resume", "strays", "stream_end", "stream_setup"]
+__all__ = [
+    "base",
+    "consumer",
+    "core",
+    "cursor",
+    "jetstream",
+    "passing",
+    "pull",
+    "resume",
+    "strays",
+    "stream_end",
+    "stream_setup",
+]

@@ -10,9 +10,9 @@ What is asked for is bounded, and so is how often consumers are opened.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from ingest.sources.passing import Passing, SequenceGaps, StreamEndpoint
 from ingest.sources.pull import Pacing, PullRequest
 from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail, tail_of
 from ingest.sources.stream_end import USELESS, StreamEnd
@@ -54,15 +54,6 @@ class ReceiveDecision(NamedTuple):
 IGNORED = ReceiveDecision(deliver=False)
 
 
-@dataclass
-class SequenceGaps:
-    """Sequence numbers of a shared stream that were skipped since its first message was last compared."""
-
-    count: int = 0
-    after_seq: int = 0
-    compared_s: float = 0.0
-
-
 class StreamCursor:
     """The read position in a stream: each message is taken once, in order, and again after `resume`."""
 
@@ -81,6 +72,9 @@ class StreamCursor:
         #: What is read from; None: nothing is.
         self.pull: PullRequest | None = None
         self.gaps = SequenceGaps()
+        #: The last frame that was taken; above it, `position` may have passed messages that others read.
+        self._taken_seq = 0
+        self._passing = Passing()
         self._end = StreamEnd()
         #: How often `resume` was called.
         self._resumes = 0
@@ -115,6 +109,8 @@ class StreamCursor:
         self._resumes += 1
         self.pull = None
         self.gaps.count = 0
+        self._taken_seq = self.seq
+        self._passing.clear()
 
     @property
     def seq(self) -> int:
@@ -124,6 +120,7 @@ class StreamCursor:
     def _advance(self, seq: int) -> None:
         if self.position:
             self.position = Position(self.position.source, seq)
+            self._taken_seq = seq
 
     # What to do next
 
@@ -172,6 +169,7 @@ class StreamCursor:
     def prepare_consumer(self, connection: int) -> PendingConsumer:
         """Close what is read from; return what `locate` and `opened` have to know."""
         self.pull = None
+        self._passing.clear()
         source = self.position.source if self.position else ""
         frame = self.read if self.read and self.read.source == source else None
         return PendingConsumer(self._resumes, connection, StreamTail(self.seq, frame))
@@ -214,21 +212,22 @@ class StreamCursor:
             return IGNORED
         if not pull.receive(message.consumer_seq, now_s):
             return IGNORED
-        if message.stream_seq <= self.seq:
+        if message.stream_seq <= self._taken_seq:
             pull.give_up("a gap")
             return IGNORED
         self._checked_s = now_s
-        forgotten = self._jump(message.stream_seq - self.seq - 1)
+        self._passing.clear()
+        forgotten = self._jump(max(0, message.stream_seq - self.seq - 1))
         self._advance(message.stream_seq)
         self.unread = message.pending
-        self._note(message)
+        self._note(message.stream_seq, message.stored_at_ns)
         return ReceiveDecision(deliver=True, forgotten=forgotten)
 
-    def _note(self, message: MessageMetadata) -> None:
+    def _note(self, seq: int, stored_at_ns: int) -> None:
         source = self.position.source if self.position else ""
         # While frames are read again, the stream may lose some after them that were read, too.
-        if self.read is None or self.read.source != source or self.read.seq < message.stream_seq:
-            self.read = LastFrame(source, message.stream_seq, message.stored_at_ns)
+        if self.read is None or self.read.source != source or self.read.seq < seq:
+            self.read = LastFrame(source, seq, stored_at_ns)
 
     def _jump(self, count: int) -> int:
         """Return how many of the numbers that the stream jumped over are lost, as far as is known now.
@@ -249,13 +248,22 @@ class StreamCursor:
 
     # What the server answers
 
-    def checked(self, delivered: int | None) -> None:
+    def checked(self, delivered: int | None, waiting: int | None = None, end: StreamEndpoint | None = None) -> bool:
         """Compare with how many messages the server has sent: a cut connection swallows the last ones without a trace.
 
-        None: it does not know.
+        None: it does not know. `waiting` is how many it has still to send, `end` where the stream ended before it was
+        asked, if others read of the stream what is not ours. Return whether messages of theirs were passed.
         """
         if self.pull and not self.pull.has_all(delivered):
             self.pull.give_up("messages that never came")
+        if self.pull is None or self.pull.doubt or self.position is None:
+            return False
+        passed = self._passing.check(waiting, end)
+        if passed is None or passed.seq <= self.seq:
+            return False
+        self.position = Position(self.position.source, passed.seq)
+        self._note(*passed)
+        return True
 
     def compare_end(self, read_seq: int, end_seq: int) -> bool:
         """Compare the stream's last message with what was read before it was asked for; return whether nothing comes of it."""

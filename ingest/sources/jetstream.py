@@ -6,7 +6,7 @@ and when another one is opened, `StreamCursor` decides; this asks the server, an
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -65,9 +65,19 @@ class StreamSource:
         self._closing = False
         #: A request that is being sent.
         self._requests: set[asyncio.Future[None]] = set()
+        #: What is read, and who is told of the number up to which there is nothing more of it.
+        self._subjects: Sequence[str] = settings.frame_subjects.all
+        self._passed: Callable[[int], None] | None = None
         #: How many frames that the stream held at the stop are not read; None: nobody knows.
         self.left: int | None = 0
         self._throttle, self._forgotten_throttle = LogThrottle(), LogThrottle()
+
+    def assign(self, subjects: Sequence[str], passed: Callable[[int], None]) -> None:
+        """Read only these subjects, those of a shard's partitions; others read the rest.
+
+        `passed` is called with a number up to which the stream has nothing of ours any more.
+        """
+        self._subjects, self._passed = subjects, passed
 
     @property
     def read(self) -> LastFrame | None:
@@ -108,10 +118,13 @@ class StreamSource:
         self._cursor.note_stream(await self._find_stream())
 
     async def _find_stream(self) -> StreamSnapshot:
-        return await stream_setup.prepare(self._nats.client, self._settings)
+        return await stream_setup.prepare(self._nats.client, self._settings, self._subjects)
 
     async def begin(self, stored: StoredOffsets, mine: Position | None) -> Position:
-        """Return the position after which a new epoch begins. Raises what NATS raises."""
+        """Return the position after which a new epoch begins.
+
+        Raises what NATS raises, and at a start SettingsError: the stream holds frames that no shard would read.
+        """
         stream = self._cursor.stream
         if stream is None:
             raise RuntimeError("the stream is not prepared")
@@ -124,8 +137,11 @@ class StreamSource:
             # Even if its frame is held: what was read after that may be lost.
             common_seq = (older.frame or older).seq if older_seq is None else older_seq
             frontiers = [*frontiers, Position(stream.source, common_seq)]
-        start = self._settings.ingest_start
-        return resume.begin(stream, frontiers, start, kept_seq, has_unstarted=stored.has_unstarted)
+        chosen = self._settings.ingest_start
+        start = resume.begin(stream, frontiers, chosen, kept_seq, has_unstarted=stored.has_unstarted)
+        if self._passed and self._cursor.position is None:
+            await stream_setup.refuse_strays(self._nats.client, self._settings, start.seq)
+        return start
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
@@ -158,11 +174,13 @@ class StreamSource:
 
     async def _check(self, consumer: StreamConsumer) -> None:
         try:
+            end = await stream_setup.end_of(self._nats.client, self._settings.ingest_stream) if self._passed else None
             info = await consumer.about()
         except APIError as error:
             self._cursor.doubt(error.description or str(error))
         else:
-            self._cursor.checked(_delivered(info))
+            if self._cursor.checked(_delivered(info), info.num_pending, end) and self._passed:
+                self._passed(self._cursor.seq)
 
     def _forgotten(self, count: int) -> None:
         if count:
@@ -192,7 +210,7 @@ class StreamSource:
             return
         self._forgotten(start.forgotten)
         consumer = self._make_consumer(self._nats.client, stream.name)
-        await consumer.open(stream_setup.wanted_subjects(self._settings), start.after_seq, self._take)
+        await consumer.open(self._subjects, start.after_seq, self._take)
         self._consumer = consumer
         if self._cursor.opened(pending, time.monotonic()):
             await self._request()

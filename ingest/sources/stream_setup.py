@@ -1,6 +1,6 @@
 """The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import stamina
@@ -9,7 +9,9 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
+from ingest.sources.passing import StreamEndpoint
 from ingest.sources.resume import StreamSnapshot, StreamTail
+from ingest.transport import stream_state
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
@@ -18,11 +20,13 @@ OVERLAP = 10065
 #: How long a stream remembers the ids of frames, in seconds: longer than a server takes to come back. What a feed sends
 #: again later is stored twice, and ingest drops it. Each id takes memory, and is looked up when the server starts.
 REMEMBERED_S = 20.0
+#: How long the server may take to say where the stream ends.
+ANSWER_S = 2.0
 log = structlog.get_logger()
 
 
-async def prepare(client: Client, settings: Settings) -> StreamSnapshot:
-    """Return the stream, made if it is not there.
+async def prepare(client: Client, settings: Settings, read: Sequence[str] = ()) -> StreamSnapshot:
+    """Return the stream, made if it is not there; `read` are the subjects that are read of it, by default all frames'.
 
     Raises SettingsError for what a person must fix, and NATS's errors.
     """
@@ -53,7 +57,7 @@ async def prepare(client: Client, settings: Settings) -> StreamSnapshot:
         info.created or datetime.min.replace(tzinfo=UTC),
         info.state.first_seq,
         info.state.last_seq,
-        shared=is_shared(info.config, subjects),
+        shared=is_shared(info.config, read or subjects),
     )
 
 
@@ -104,6 +108,35 @@ async def end_before(client: Client, stream: StreamSnapshot, time_ns: int) -> in
     return made.delivered.stream_seq if made.delivered else 0
 
 
+async def refuse_strays(client: Client, settings: Settings, after_seq: int) -> None:
+    """Raise SettingsError where the stream holds frames behind a number that no shard would read; and what NATS raises."""
+    jetstream, subjects = client.jetstream(), settings.frame_subjects
+    strays: list[str] = []
+    for pattern in subjects.all:
+        info = await jetstream.stream_info(settings.ingest_stream, subjects_filter=pattern)
+        strays += sorted(each for each in info.state.subjects or {} if not subjects.names(each))
+    for subject in strays:
+        try:
+            last = await jetstream.get_last_msg(settings.ingest_stream, subject)
+        except NotFoundError:
+            continue
+        if (last.seq or 0) > after_seq:
+            raise SettingsError(
+                f"the stream {settings.ingest_stream} holds frames on {subject} that are not read, and with "
+                f"NATS_PARTITIONS {subjects.partitions} no shard reads them: read them under the setting with which they "
+                f"were published, or remove them: nats stream purge {settings.ingest_stream} --subject '{subject}'"
+            )
+
+
+async def end_of(client: Client, name: str) -> StreamEndpoint | None:
+    """Return the last message of a stream, whoever reads it; None: it does not say. Raises NATS's errors."""
+    answer = await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=ANSWER_S)
+    state = stream_state.read_info(answer.data)
+    if isinstance(state, str) or not (state.last_seq and state.last_ns):
+        return None
+    return StreamEndpoint(state.last_seq, state.last_ns)
+
+
 def wanted_subjects(settings: Settings) -> list[str]:
     """Return the subjects of all frames, of NATS_SUBJECTS one by one."""
     return list(settings.frame_subjects.all)
@@ -152,7 +185,7 @@ def _check(config: api.StreamConfig, subjects: list[str]) -> None:
         )
 
 
-def is_shared(config: api.StreamConfig, subjects: list[str]) -> bool:
+def is_shared(config: api.StreamConfig, subjects: Sequence[str]) -> bool:
     """Whether a stream may hold messages on other subjects than these."""
     taken = config.subjects or ()
     return bool(config.sources) or not all(take(subjects, each) for each in taken)

@@ -1,6 +1,7 @@
 """What JetStream says of streams: which subjects they take, and why one takes nothing at the moment. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,8 @@ class StreamState(NamedTuple):
     deleted: int = 0
     #: The servers that should have a replica of it, and do not answer the one that leads.
     offline: Sequence[str] = ()
+    #: When its last message was stored, unix nanoseconds, to the microsecond; 0: not told.
+    last_ns: int = 0
 
 
 class _Config(msgspec.Struct):
@@ -40,6 +43,7 @@ class _Counts(msgspec.Struct):
     messages: int = 0
     bytes: int = 0
     last_seq: int | None = None
+    last_ts: datetime | None = None
     num_deleted: int = 0
 
 
@@ -107,12 +111,22 @@ def read_info(answer: bytes) -> StreamState | str:
         return told.error.description if told.error else "an answer without a stream"
     stream = _Stream(told.config, told.state, told.cluster)
     return StreamState(
-        told.config.name, told.config.subjects or (), _trouble(stream), *_end(told.state), _offline(stream)
+        told.config.name,
+        told.config.subjects or (),
+        _trouble(stream),
+        *_end(told.state),
+        _offline(stream),
+        _last_ns(told),
     )
 
 
 def _end(state: _Counts) -> tuple[int | None, int]:
     return state.last_seq, state.num_deleted
+
+
+def _last_ns(told: _Info) -> int:
+    last = told.state.last_ts
+    return int(last.timestamp() * 1e6) * 1_000 if last else 0
 
 
 def _offline(stream: _Stream) -> tuple[str, ...]:

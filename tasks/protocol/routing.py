@@ -78,10 +78,13 @@ ALONE = Shard(0, 1)
 class Router:
     """Maps (venue, symbol, kind) to lanes, with a cache."""
 
-    def __init__(self, pools: Iterable[Pool], shard: Shard = ALONE) -> None:
-        """Route to `pools`, in the order given, but only to the lanes that `shard` owns."""
+    def __init__(self, pools: Iterable[Pool], shard: Shard = ALONE, frame_partitions: int = 0) -> None:
+        """Route to `pools`, in the order given, but only to the lanes that `shard` owns.
+
+        `frame_partitions`: by how many partitions frames are published, of which shards read their own; 0: by none.
+        """
         self.pools = tuple(pools)
-        self.shard = shard
+        self.shard, self.frame_partitions = shard, frame_partitions
         self.lanes = tuple(lane for pool in self.pools for lane in pool.lanes if shard.owns(lane))
         self._known: dict[tuple[Venue, str, Kind], tuple[LaneId, ...]] = {}
 

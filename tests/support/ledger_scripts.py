@@ -96,9 +96,9 @@ def _claim(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.hset(keys.shard(1), mapping={"epoch": "3.ab", "frontier": "log@1"})
     ours = [keys.shard(0), keys.layout, keys.configurations, keys.pool("depth"), keys.pool("trade")]
     head: list[Argument] = [str(EPOCH), "8.aa", "old", "new", "c1", "{}"]
-    for start in ("log@7", ""):
+    for start, counted in (("log@7", "log@9,8"), ("", "")):
         names = [*ours, keys.lease(1), keys.shard(1)]
-        yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1, ["", ""]])])
+        yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1, ["", ""], counted])])
 
 
 def _configure(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,6 +49,16 @@ class Reader:
             self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost, pacing, make_consumer
         )
         self.frames: list[tuple[int, bytes]] = []
+        #: Up to where it was told that there is nothing more of its own.
+        self.passed = 0
+
+    def assign(self, subjects: Sequence[str]) -> None:
+        """Read only these subjects."""
+
+        def passed(seq: int) -> None:
+            self.passed = seq
+
+        self.source.assign(subjects, passed)
 
     def _on_lost(self, count: int) -> None:
         self.lost += count

@@ -10,11 +10,12 @@
 --         8 the lanes' fields, in the order of their pools  9 how many other shards
 --         10 the checkpoints that must be stored ('' for none), of the shard and, for another layout, of the others: 7 was
 --            chosen by what was read beside them, and Redis may have gone back since
--- Returns {started, up to where frames are counted or '', position or '', ...}
+--         11 up to where each partition's frames are counted, for all shards of another layout ('' where none is needed)
+-- Returns {started, up to where frames are counted or '', the same for each partition or '', position or '', ...}
 -- or {epoch | layout | checkpoint | led, what is stored or the lease}.
 
 local wanted_epoch, new_epoch, wanted_layout, new_layout, version, configuration, start, fields, others,
-  checkpoints =
+  checkpoints, counted =
   unpack(cmsgpack.unpack(ARGV[1]))
 local epoch = redis.call('HGET', KEYS[1], 'epoch') or ''
 if epoch ~= wanted_epoch then return {'epoch', epoch} end
@@ -36,10 +37,16 @@ if is_new_layout then
     may('HSET', KEYS[at])
   end
 end
-local answer = {'started', redis.call('HGET', KEYS[1], 'counted') or ''}
+-- Under another layout each shard counts after the start what was not counted before.
+local counts_again = is_new_layout and counted ~= ''
+local answer = {
+  'started',
+  counts_again and start or redis.call('HGET', KEYS[1], 'counted') or '',
+  counts_again and counted or redis.call('HGET', KEYS[1], 'counted_of') or '',
+}
 for lane = 1, lanes do
   local pool, field = KEYS[3 + lane], fields[lane]
-  answer[lane + 2] = start ~= '' and start or redis.call('HGET', pool, field) or ''
+  answer[lane + 3] = start ~= '' and start or redis.call('HGET', pool, field) or ''
   if start ~= '' then hash('HSET', pool) end
 end
 may('HSET', KEYS[1])
@@ -50,12 +57,14 @@ if is_new_layout then
   for at = 4 + lanes + others, #KEYS do
     redis.call('HDEL', KEYS[at], 'epoch')
     if start ~= '' then redis.call('HSET', KEYS[at], 'frontier', start) end
+    if counts_again then redis.call('HSET', KEYS[at], 'counted', start, 'counted_of', counted) end
   end
 end
 if start ~= '' then
   for lane = 1, lanes do redis.call('HSET', KEYS[3 + lane], fields[lane], start) end
   redis.call('HSET', KEYS[1], 'frontier', start, 'checkpoint', 'claim ' .. new_epoch .. ' ' .. start)
 end
+if counts_again then redis.call('HSET', KEYS[1], 'counted', start, 'counted_of', counted) end
 redis.call('HSET', KEYS[1], 'epoch', new_epoch)
 redis.call('SET', KEYS[2], new_layout)
 redis.call('HSET', KEYS[3], version, configuration)

@@ -8,6 +8,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from ingest.components import Components
+from ingest.counters import Counted
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
@@ -79,7 +80,7 @@ def test_a_restart_forgets_what_was_counted_since():
         components.counters.unwritten.of("frames"),
         components.checkpoints.left,
     ) == (1, 1, True)
-    components.sender.conditions.on_restart(40)
+    components.sender.conditions.on_restart(Counted(40))
     assert (len(components.refused.letters), components.checkpoints.left, components.counters.counted) == (0, False, 40)
 
 

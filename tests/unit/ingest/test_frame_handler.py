@@ -4,7 +4,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.counters import Counters
+from ingest.counters import Counted, Counters
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.frame_partitions import FramePartitions
@@ -101,7 +101,7 @@ def test_no_bytes_make_it_raise(desk: Desk):
 
 
 def test_frames_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
-    desk.counters.restart(7)
+    desk.counters.restart(Counted(7))
     for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
         desk.handler.deliver(SUBJECT, raw, None, seq)
     assert [event.seq for event in desk.events] == [6, 8]

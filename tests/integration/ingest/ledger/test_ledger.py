@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ingest.counters import Counted
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
 from ingest.ledger.ledger import Begin, Checkpoint, IngestLedger
@@ -88,17 +89,18 @@ async def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
 def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
     run = client.register_script(script("claim"))
     names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
-    assert run(names, [pack([str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", ["lane:0"], 0, [""]])]) == [
+    assert run(names, [pack([str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", ["lane:0"], 0, [""], ""])]) == [
         b"started",
+        b"",
         b"",
         b"",
     ]
     before = dump(client, keys.namespace)
-    assert run(names, [pack([str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", ["lane:0"], 0, [""]])]) == [
+    assert run(names, [pack([str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", ["lane:0"], 0, [""], ""])]) == [
         b"epoch",
         b"8.aa",
     ]
-    assert run(names, [pack(["8.aa", "9.bb", "", "other", "c2", "{}", "", ["lane:0"], 0, [""]])]) == [
+    assert run(names, [pack(["8.aa", "9.bb", "", "other", "c2", "{}", "", ["lane:0"], 0, [""], ""])]) == [
         b"layout",
         b"layout",
     ]
@@ -203,7 +205,7 @@ async def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(
     await ingest(settings, checkpoint("one"))
     start = Position(source, 9)
     claimed = await ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
-    assert claimed.counted == counted
+    assert claimed.counted == Counted(counted)
 
 
 async def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(client, keys, ledger, settings):

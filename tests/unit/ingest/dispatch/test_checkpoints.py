@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from ingest.counters import Counters
+from ingest.counters import Counted, Counters
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.refused_frames import RefusedFrames
 from tasks.events import Position
@@ -34,7 +34,7 @@ async def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted(
     counters = Counters()
     source: Any = SimpleNamespace(read=None)
     checkpoints = Checkpoints(ledger, lanes, counters, RefusedFrames(counters), source)  # type: ignore[arg-type]  # as much of them as it asks
-    checkpoints.forget(100)
+    checkpoints.forget(Counted(100))
     for lanes.last_seq in (40, 70, 130):
         assert await checkpoints.write(Epoch(2, "ab"))
     assert [each.seq for each in ledger.counted] == [100, 100, 130]
