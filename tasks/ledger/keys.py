@@ -3,9 +3,10 @@
 Keys, each behind the namespace:
 
     shard:0          hash    epoch, frontier, checkpoint of an ingest process (its name, epoch, and the frontier again), up
-                             to where it has counted, and a frame that it has read from a stream
+                             to where it has counted, of each partition too where the layout has changed (counted_of), and a
+                             frame that it has read from a stream
     lease:0          string  nonce of the process that leads this shard; runs out by itself
-    layout           string  JSON: how many shards, and how many partitions each pool has
+    layout           string  JSON: how many shards, how many partitions each pool has, and how many the frames have
     pool:depth       hash    lane:3 → position;  frame:3 → the frame there and when the stream stored it;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew,
                              paper:spot:BTCUSDT:orderbook_skew → msgpack;
                              resets → how often states were reset, seeded or pruned; ended:configuration → JSON: which strategies

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def _layout(partitions: int, shards: int) -> bytes:
-    return Layout(Router(workload.pools(partitions), Shard(0, shards))).encode()
+def _layout(partitions: int, shards: int, frame_partitions: int) -> bytes:
+    return Layout(Router(workload.pools(partitions), Shard(0, shards), frame_partitions)).encode()
 
 
 class Ending:
@@ -38,7 +38,8 @@ class Ending:
             return False
         if any(process.frozen_until_s > world.scheduler.now_s for process in [*world.ingests, *world.workers]):
             return False
-        if world.redis.data.get(world.keys.layout.encode()) != _layout(world.partitions, world.total):
+        layout = _layout(world.pool_partitions, world.total, world.plan.frame_partitions)
+        if world.redis.data.get(world.keys.layout.encode()) != layout:
             return False
         if world.plan.is_reconfigured and not self._is_known(leaders):
             return False

@@ -18,6 +18,7 @@ from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
+from ingest.lanes.frame_partitions import frame_partitions
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.lifecycle import Lifecycle
@@ -29,6 +30,7 @@ from ingest.sources.jetstream import StreamSource
 from ingest.sources.pull import Pacing
 from ingest.steps import StepRunner
 from tasks.errors import RealtimeStrategiesError
+from tasks.frames.plausibility import FrameReader
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.lease import RENEW_S
 from tasks.protocol.routing import Router, Shard
@@ -45,11 +47,17 @@ RUN_LIMIT_S = 2.0
 
 
 @cache
-def settings(mode: str, shard: Shard) -> Settings:
+def settings(mode: str, shard: Shard, frame_partitions: int = 0) -> Settings:
     """Return the settings of a shard."""
     # What this machine's environment says of a pipeline is not meant.
     with mock.patch.dict(os.environ, clear=True):
-        return Settings(ingest_source=mode, ingest_shard=str(shard), signal_max_age_s=0, ingest_start="first")
+        return Settings(
+            ingest_source=mode,
+            ingest_shard=str(shard),
+            nats_partitions=frame_partitions,
+            signal_max_age_s=0,
+            ingest_start="first",
+        )
 
 
 class FixedConfiguration:
@@ -130,9 +138,14 @@ def _components(
     it = SimpleNamespace(settings=chosen, lifecycle=Lifecycle(), counters=Counters(), nats=_HeldConnection(nats))
     it.connectivity = Connectivity({"nats": "", "redis": ""})
     it.refused = RefusedFrames(it.counters)
-    router, limits = Router(workload.pools(partitions), chosen.shard), LaneLimits(10**6, 10**6)
+    pools, limits = workload.pools(partitions), LaneLimits(10**6, 10**6)
+    router, parts = (
+        Router(pools, chosen.shard, chosen.nats_partitions),
+        frame_partitions(chosen.frame_subjects, chosen.shard, pools),
+    )
+    it.strays, it.subjects = SimpleNamespace(open=_nothing), parts.read if parts else chosen.frame_subjects.all
     it.lanes = Lanes(router, limits, lossless=chosen.ingest_source == "jetstream")
-    it.source = _source(chosen, it.nats, it.lanes)
+    it.source = _source(chosen, it.nats, it.lanes, it.subjects)
     it.ledger = IngestLedger(chosen, lambda *_, **__: redis)
     it.active_configuration = configuration
     it.checkpoints = Checkpoints(it.ledger, it.lanes, it.counters, it.refused, it.source)
@@ -143,18 +156,24 @@ def _components(
     )  # fmt: skip
     it.steps = StepRunner(it.connectivity, it.sender.refusals)
     it.frame_handler = FrameHandler(
-        it.lanes, it.counters, it.refused, it.sender.offer, lambda _: None, counts=chosen.shard.number == 0
-    )
+        it.lanes, it.counters, it.refused, it.sender.offer, lambda _: None, counts=parts or chosen.shard.number == 0,
+        reader=FrameReader(misplaced=parts.refuse if parts else None),
+    )  # fmt: skip
     _add_bystanders(it, nats)
     return it
 
 
-def _source(chosen: Settings, nats: "_HeldConnection", lanes: Lanes) -> Source:
+def _source(chosen: Settings, nats: "_HeldConnection", lanes: Lanes, subjects: Sequence[str]) -> Source:
     if chosen.ingest_source == "core":
-        return SimulatedCore(nats.client)
+        return SimulatedCore(nats.client, subjects)
     consumer: Any = StreamReader
     held: Any = nats
-    return StreamSource(held, chosen, lambda: not lanes.full, lambda _: None, Pacing(batch=16), make_consumer=consumer)
+    source = StreamSource(
+        held, chosen, lambda: not lanes.full, lambda _: None, Pacing(batch=16), make_consumer=consumer
+    )
+    if chosen.nats_partitions:
+        source.assign(subjects, lanes.pass_to)
+    return source
 
 
 def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
@@ -166,7 +185,6 @@ def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
     it.symbols = SimpleNamespace(load=_true)
     it.server_probe = SimpleNamespace(check_eviction=_nothing)
     it.status_responder = SimpleNamespace(answer=_nothing)
-    it.strays, it.subjects = SimpleNamespace(open=_nothing), ()
     it.signal_streams = SignalStreams(it.settings, nats)
     it.relay = Relay(
         it.settings, it.ledger, it.signal_streams, it.counters, lambda *_: None, trim_interval_s=3.0, answer_s=1.0

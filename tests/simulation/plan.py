@@ -60,6 +60,10 @@ ACTIONS = {
 #: How many seeds have clocks that step, and how many an event that ends every process that runs it.
 STEPPED = 0.25
 FATAL = 0.15
+#: How many seeds have frames by partition, and by how many; before this one none has: they are known for what they found.
+PARTITIONED = 0.25
+PARTITIONED_FROM = 300_000_000_000
+FRAME_PARTITIONS = 8
 #: Those after which ingest and workers need the real configuration.
 RECONFIGURES = {"set", "kill", "revive", "pause", "configurations lost"}
 #: What plain NATS loses frames by.
@@ -85,6 +89,8 @@ class Plan:
     times_s: Sequence[float]
     faults: Sequence[Fault]
     calm_from_s: float = CALM_FROM_S
+    #: By how many partitions frames are published, of which shards read their own; 0: by none.
+    frame_partitions: int = 0
 
     @cached_property
     def is_complete(self) -> bool:
@@ -123,9 +129,13 @@ class Plan:
         source = "stream" if self.is_stream else "core"
         return (
             f"{source}, {self.shards} shards with {self.ingests} ingests each, {self.workers} workers, "
-            f"{self.partitions} partitions, {len(self.frames)} frames, signals "
+            f"{self.partitions} partitions, {len(self.frames)} frames{self._by_partition}, signals "
             f"{'kept' if self.keeps_signals else 'plain'}, {len(self.faults)} faults, {self.weather}"
         )
+
+    @property
+    def _by_partition(self) -> str:
+        return f" by {self.frame_partitions} partitions" if self.frame_partitions else ""
 
     @classmethod
     def of(cls, seed: int, random: Random, *, operated: bool) -> "Plan":
@@ -157,7 +167,13 @@ class Plan:
             faults=sorted(
                 [*(Fault(random.random() * LAST_FAULT_S, kind) for kind in chosen), *actions], key=lambda f: f.at_s
             ),
+            frame_partitions=_frame_partitions(seed),
         )
+
+
+def _frame_partitions(seed: int) -> int:
+    is_partitioned = seed >= PARTITIONED_FROM and Random(f"partitions of {seed}").random() < PARTITIONED
+    return FRAME_PARTITIONS if is_partitioned else 0
 
 
 def _actions(random: Random) -> list[Fault]:

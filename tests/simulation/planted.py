@@ -21,6 +21,7 @@ from ingest.relay import relay
 from ingest.relay.outgoing_signal import OutgoingSignal
 from ingest.sources import resume
 from ingest.sources.cursor import StreamCursor
+from ingest.sources.passing import Passing
 from ingest.sources.pull import PullRequest
 from ingest.sources.resume import LastFrame, StreamTail
 from tasks.events import Position
@@ -211,10 +212,11 @@ PLANTED: dict[str, Plant] = {
     "a claim does not see that Redis went back": _script("claim", "if checkpoint ~= wanted then", "if false then"),
     "an event is given up after three runs": _patch(lane, "max_starts", lambda _: 3),
     "a third of the frames of plain NATS is lost": _patch(FrameHandler, "deliver", _lose_a_third),
+    "frames of others are passed while ours wait": _patch(Passing, "check", lambda _, __, end: end),
 }
 #: A seed that finds each, in their order: the first ones without what people do, the others with it.
 _WITHOUT_OPERATORS = (238, 22, 6, 0, 0, 19, 18, 512, 56, 107, 26, 144, 3, 19, 0, 38, 129, 17)
-_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2)
+_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2, 300_000_000_109)
 _SEEDS = [(seed, False) for seed in _WITHOUT_OPERATORS] + [(seed, True) for seed in _WITH_OPERATORS]
 #: By bug: a seed that finds it, and whether with what people do.
 FOUND_BY = dict(zip(PLANTED, _SEEDS, strict=True))

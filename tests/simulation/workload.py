@@ -71,7 +71,10 @@ def configuration() -> Configuration:
 
 def pools(partitions: int) -> Sequence[Pool]:
     """Return the two pools."""
-    return Pool("trade", ("trade",), partitions=partitions), Pool("all", ("trade",), "all")
+    return (
+        Pool("trade", ("trade",), partitions=partitions),
+        Pool("all", ("trade",), "all", symbols=frozenset(SYMBOLS)),
+    )
 
 
 def frame(symbol: str, id_: int, at_s: float) -> tuple[str, bytes]:

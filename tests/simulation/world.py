@@ -68,6 +68,7 @@ class World:
         #: What the scripts are called: a planted bug changes their text.
         self._commit, self._reset = (sha1(script(name).encode()) for name in ("commit", "reset"))
         self.redis.on_script = self._keeping_the_first(self._on_script)
+        self.nats.partitions = plan.frame_partitions
         self.nats.on_signal = self._keeping_the_first(self.invariants.check_published)
         self.partitions, self.total = plan.partitions, plan.shards
         #: Those that run.
@@ -140,7 +141,7 @@ class World:
         self._started += 1
         process = Process(f"ingest {number} #{self._started}")
         mode = "jetstream" if self.plan.is_stream else "core"
-        chosen = settings(mode, shards(self.total)[number])
+        chosen = settings(mode, shards(self.total)[number], self.plan.frame_partitions)
 
         def make() -> SimulatedIngest:
             nats = NatsClient(self.nats, self.nats_network)
@@ -149,7 +150,7 @@ class World:
             link = RedisLink(self.redis, self.redis_network)
             configuration = active_configuration(chosen, link) if self.plan.is_reconfigured else FixedConfiguration()
             ingest = self.ingests[process] = SimulatedIngest(
-                chosen, self.partitions, client, nats, self._workforce(), configuration, log
+                chosen, self.pool_partitions, client, nats, self._workforce(), configuration, log
             )
             return ingest
 
@@ -268,6 +269,11 @@ class World:
             await asyncio.sleep(0.5)
         if self.problem:
             raise self.problem
+
+    @property
+    def pool_partitions(self) -> int:
+        """How many lanes the pool by symbol has: with frames by partition a multiple of the shards."""
+        return self.partitions * (2 if self.plan.frame_partitions else 1)
 
     def leaders(self) -> list[SimulatedIngest]:
         """Return those that lead their shards, as far as they know."""

@@ -1,5 +1,6 @@
 """A JetStream stream and its consumers, simulated: what the server has and sends, without a server."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -48,6 +49,8 @@ class _Consumer:
     #: Requests: how many messages each may still get, and when it ends.
     requests: list[tuple[int, float]] = field(default_factory=list)
     beat_s: float = 0.0
+    #: Whether a message is on the subjects that it is for; None: all are.
+    wants: Callable[[StoredMessage], bool] | None = None
 
     @property
     def wanted(self) -> int:
@@ -124,10 +127,14 @@ class SimulatedStream:
         before = [seq for seq, stored in self.messages.items() if stored.stored_at_ns < time_ns]
         return max(before, default=self.info.first_seq - 1)
 
-    def open(self, after_seq: int) -> int:
+    def open(self, after_seq: int, wants: Callable[[StoredMessage], bool] | None = None) -> int:
         self.opened += 1
-        self.consumers[self.opened] = _Consumer(after_seq + 1)
+        self.consumers[self.opened] = _Consumer(after_seq + 1, wants=wants)
         return self.opened
+
+    def waiting(self, consumer: int) -> int:
+        """Return how many messages a consumer has still to send."""
+        return len(self._waiting(self.consumers[consumer])) if consumer in self.consumers else 0
 
     def delivered(self, consumer: int) -> int | None:
         """Return how many messages a consumer has sent; None: there is no such consumer."""
@@ -149,17 +156,19 @@ class SimulatedStream:
         """Return all that the consumers send at this moment."""
         return [item for name in self.consumers for item in self._serve(name, self.consumers[name], now_s)]
 
-    def _waiting(self, next_seq: int) -> list[int]:
+    def _waiting(self, consumer: _Consumer) -> list[int]:
         # They stand in their order; after each one that is sent, most were sent before.
+        next_seq, wants = consumer.next_seq, consumer.wants
         if next_seq > self._last_seq:
             return []
-        return [seq for seq, stored in self.messages.items() if seq >= next_seq and stored.ours]
+        found = [seq for seq, stored in self.messages.items() if seq >= next_seq and stored.ours]
+        return [seq for seq in found if wants(self.messages[seq])] if wants else found
 
     def _serve(self, name: int, consumer: _Consumer, now_s: float) -> list[Sent | Told]:
         if not consumer.requests:
             return []
         items: list[Sent | Told] = []
-        waiting = self._waiting(consumer.next_seq)
+        waiting = self._waiting(consumer)
         for left, seq in zip(range(len(waiting) - 1, -1, -1), waiting, strict=True):
             if not consumer.requests:
                 break

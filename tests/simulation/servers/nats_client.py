@@ -128,7 +128,14 @@ class NatsClient:
     def jetstream(self) -> "NatsClient":
         return self
 
-    async def stream_info(self, name: str) -> Any:
+    async def request(self, subject: str, timeout: float) -> Any:  # noqa: ASYNC109 nats-py's
+        """Return where the stream of frames ends; nothing else is asked for."""
+        del subject, timeout
+        return SimpleNamespace(data=await self._call(self._server.stream_info))
+
+    async def stream_info(self, name: str, subjects_filter: str = "") -> Any:
+        del subjects_filter
+
         def read() -> Any:
             info = self._server.frames.info
             return SimpleNamespace(
@@ -136,7 +143,11 @@ class NatsClient:
                     name=name, subjects=["binance.>"], retention=None, sources=None, max_age=None, num_replicas=1
                 ),
                 created=info.created,
-                state=SimpleNamespace(first_seq=info.first_seq, last_seq=info.last_seq),
+                state=SimpleNamespace(
+                    first_seq=info.first_seq,
+                    last_seq=info.last_seq,
+                    subjects=dict.fromkeys((each.subject for each in self._server.contents.values()), 1),
+                ),
             )
 
         return await self._call(read)
@@ -202,7 +213,6 @@ class StreamReader:
         return self._client._server.frames
 
     async def open(self, subjects: Any, after: int, take: Callable[[Any, RawMessage], None]) -> None:
-        del subjects
         server = self._client._server
 
         def arrive(item: Sent | Told) -> None:
@@ -214,7 +224,7 @@ class StreamReader:
                 self._client._deliver(arrive, item)
 
         def make() -> int:
-            consumer: int = self._frames.open(after)
+            consumer: int = self._frames.open(after, server.read_by(subjects) if server.partitions else None)
             server.readers[consumer] = send
             return consumer
 
@@ -234,10 +244,13 @@ class StreamReader:
         loop.call_later(network.delay_s, arrive, context=Context())
 
     async def about(self) -> Any:
-        delivered = await self._client._call(lambda: self._frames.delivered(self._consumer))
+        def read() -> tuple[int | None, int]:
+            return self._frames.delivered(self._consumer), self._frames.waiting(self._consumer)
+
+        delivered, waiting = await self._client._call(read)
         if delivered is None:
             raise NotFoundError
-        return SimpleNamespace(delivered=SimpleNamespace(consumer_seq=delivered), num_pending=0)
+        return SimpleNamespace(delivered=SimpleNamespace(consumer_seq=delivered), num_pending=waiting)
 
     async def discard(self) -> None:
         self._client._server.readers.pop(self._consumer, None)

@@ -1,13 +1,17 @@
 """NATS: a stream of frames with pull consumers, and the subjects of signals, which a stream may keep."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from ingest.sources.stream_setup import take
+from tasks.frames.model import parse_stream
+from tasks.frames.subjects import in_partition
+from tasks.protocol.routing import partition
 from tests.simulation.virtual_time import BEGIN_S
-from tests.support.simulated_stream import Sent, SimulatedStream, Told
+from tests.support.simulated_stream import Sent, SimulatedStream, StoredMessage, Told
 
 #: What a stream's own times are counted from, unix nanoseconds.
 BEGIN_NS = int(BEGIN_S) * 1_000_000_000
@@ -43,6 +47,8 @@ class NatsServer:
     def __init__(self, now_s: Callable[[], float], *, keeps_signals: bool) -> None:
         self._now_s = now_s
         self.frames = SimulatedStream(shared=False)
+        #: By how many partitions feeds publish; 0: by none.
+        self.partitions = 0
         #: The numbers of those that it has lost.
         self.lost = set[int]()
         #: What each message of the stream is, by its number.
@@ -63,12 +69,26 @@ class NatsServer:
 
     def publish_frame(self, subject: str, data: bytes) -> int:
         """Store a frame; return its number."""
+        stream = parse_stream(subject.rpartition(".")[2])
+        if self.partitions and stream:
+            subject = in_partition(subject, partition("spot", stream.symbol, self.partitions))
         number = self.frames.publish().number
         self.contents[number] = Frame(subject, data)
-        for take in self.listeners:
-            take(subject, data)
+        for listener in self.listeners:
+            listener(subject, data)
         self.serve()
         return number
+
+    def read_by(self, subjects: Collection[str]) -> Callable[[StoredMessage], bool]:
+        """Return whether a message of the stream is on one of some subjects."""
+        return lambda stored: take(subjects, self.contents[stored.number].subject)
+
+    def stream_info(self) -> bytes:
+        """Return the answer to who asks where the stream ends."""
+        last_seq = self.frames.info.last_seq
+        last = self.frames.messages.get(last_seq)
+        state = {"last_seq": last_seq} | ({"last_ts": stored_at(last.stored_at_ns)} if last else {})
+        return msgspec.json.encode({"config": {"name": "FRAMES"}, "state": state})
 
     def lose_tail(self, kept_seq: int) -> None:
         """Restart without the messages after that number, which will be given to others."""
