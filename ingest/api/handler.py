@@ -130,7 +130,8 @@ class ApiHandler(CheckedHandler):
     async def get(self, **path: str) -> None:
         """Answer any method."""
         try:
-            answer = await self._answer(path)
+            with self.working():
+                answer = await self._answer(path)
         except ApiError as problem:
             answer = problem_answer(problem)
         self._send(answer)

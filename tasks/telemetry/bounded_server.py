@@ -26,8 +26,8 @@ MAX_UNREAD_BYTES = 64 * 1024
 MAX_CONNECTIONS = 128
 #: Of the descriptors that this process may have, HTTP takes at most one in so many.
 DESCRIPTOR_SHARE = 4
-#: For the next request to arrive, and then for its body and until its answer is taken; event streams have a bound of
-#: their own.
+#: For the next request to arrive, and then for its body and until its answer is taken; not for the time in which a
+#: handler works on the answer, and event streams have a bound of their own.
 REQUEST_S = 30.0
 ACCEPT_PAUSE_S = 1.0
 #: Connections that are accepted before other work has its turn.
@@ -47,7 +47,8 @@ class BoundedServer(HTTPServer):
     """Serves an application to as many clients as there is place for.
 
     While all places are taken, the client that has the most loses its oldest connection, so that a probe always gets
-    through. A connection is cut that does not send its request, or does not take its answer, within `request_s`.
+    through. A connection is cut that does not send its request, or does not take its answer, within `request_s`; an
+    answer may take longer to work out, if its handler says so.
     """
 
     def initialize(  # type: ignore[override]  # tornado's takes twelve arguments, which are fixed here
@@ -104,6 +105,14 @@ class BoundedServer(HTTPServer):
         """Leave the connection open for as long as its handler wants; the handler sees to it that it ends."""
         self._held_open.add(server_conn.stream)
         self._forget_deadline(server_conn.stream)
+
+    def pause(self, server_conn: Any) -> None:
+        """Leave the connection open until `resume`: its client waits for us."""
+        self._forget_deadline(server_conn.stream)
+
+    def resume(self, server_conn: Any) -> None:
+        """Give the client the time for a request once more, to take its answer."""
+        self._renew(server_conn.stream)
 
     def on_close(self, server_conn: Any) -> None:
         """Called by tornado when a connection has ended."""

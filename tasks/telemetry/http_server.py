@@ -2,7 +2,8 @@
 
 import errno
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
@@ -75,6 +76,16 @@ class CheckedHandler(RequestHandler):
     def hold_open(self) -> None:
         """Answer for as long as it takes; the handler sees to it that it ends."""
         self.settings["server"].hold_open(self.request.server_connection)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep the client while its answer is worked out, however long that takes; the handler sees to it that it ends."""
+        server, connection = self.settings["server"], self.request.server_connection
+        server.pause(connection)
+        try:
+            yield
+        finally:
+            server.resume(connection)
 
     def set_default_headers(self) -> None:
         """Called by tornado: tell nobody which server in which version this is."""

@@ -1,19 +1,25 @@
 """Why a signal fired, over HTTP: in a process of its own, one at a time, within its limit."""
 
+import asyncio
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from ingest.api import why_process
+from ingest.api.handler import Api
 from ingest.api.problem import ApiError
 from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
-from tests.support.servers.api import ApiCaller
+from tasks.telemetry.http_server import Address, serve
+from tests.support.servers.api import TOKEN, ApiCaller
 from tests.support.waiting import HANGS_S, wait_for
 from tests.unit.ingest.page.test_page_state import signal
 
@@ -46,6 +52,27 @@ def test_what_is_known_is_answered_where_there_is_no_stream(api: ApiCaller, iden
     assert found["says"] == "not run again, because no source of its events was given"
     assert [hint for hint in HINTS if hint not in found["notes"][-1]] == []
     assert (found["signal"]["strategy"], found["configuration"]["known_from"]) == ("iceberg", "ledger")
+
+
+async def test_it_may_take_longer_than_a_client_may_take_for_a_request(settings: Settings, identity: str):
+    api, address = Api(settings), Address("HTTP_PORT", "127.0.0.1", 0, strict=True)
+    # A process does not start as quickly as that.
+    server, port = serve(address, _well, _well, CollectorRegistry(), api.routes, request_s=0.1)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            who = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}"
+            writer.write(f"GET /api/v1/signals/{identity}/why HTTP/1.1\r\n{who}\r\n\r\n".encode())
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)
+        assert head.startswith(b"HTTP/1.1 200")
+    finally:
+        server.stop()
+        server.give_back()
+        api.close()
+
+
+def _well() -> tuple[bool, dict[str, Any]]:
+    return True, {}
 
 
 def test_what_takes_too_long_is_ended_and_names_the_command(identity: str):

@@ -42,14 +42,28 @@ class _Open(ReadOnlyHandler):
         self._gone.set()
 
 
+class _Slow(ReadOnlyHandler):
+    """Answers when it is let."""
+
+    def initialize(self, may_answer: asyncio.Event) -> None:
+        self._may_answer = may_answer
+
+    async def get(self) -> None:
+        with self.working():
+            await self._may_answer.wait()
+        self.finish(b"x" * 32_000_000 if self.get_argument("big", "") else b"done")
+
+
 def _well() -> tuple[bool, dict[str, Any]]:
     return True, {}
 
 
 @asynccontextmanager
-async def serving(names: tuple[str, ...] = (), **more: float) -> AsyncIterator[int]:
+async def serving(
+    names: tuple[str, ...] = (), may_answer: asyncio.Event | None = None, **more: float
+) -> AsyncIterator[int]:
     address = Address("HTTP_PORT", "127.0.0.1", 0, strict=True, names=names)
-    routes: list[Route] = [("/big", _Big, {}), ("/open", _Open, {})]
+    routes: list[Route] = [("/big", _Big, {}), ("/open", _Open, {}), ("/slow", _Slow, {"may_answer": may_answer})]
     server, port = serve(address, _well, _well, CollectorRegistry(), routes, **more)
     try:
         yield port
@@ -142,6 +156,24 @@ async def test_a_stream_stays_open_beyond_the_time_of_a_request():
         reading = asyncio.ensure_future(client.cut())
         assert not reading.done()
         reading.cancel()
+
+
+async def test_an_answer_may_take_longer_to_work_out_than_a_client_to_take_it():
+    may_answer = asyncio.Event()
+    async with serving(may_answer=may_answer, request_s=0.1) as port, connected(port) as client:
+        asked = asyncio.ensure_future(client.ask(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        async with connected(port) as client_that_is_late:
+            client_that_is_late.writer.write(b"GET /slow?big=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            async with connected(port) as idle:
+                assert await idle.cut()
+            assert not asked.done()
+            may_answer.set()
+            assert await asked == 200
+            # Nobody waits for ever for one that takes no answer.
+            async with connected(port) as idle:
+                assert await idle.cut()
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await client_that_is_late.reader.readexactly(32_000_000)
 
 
 async def test_a_full_house_still_answers_and_the_busiest_client_pays():
