@@ -31,13 +31,13 @@ def once_per_event(compute: Callable[[E, A], R]) -> Callable[[E, A], R]:
         nonlocal last
         # Read once and replaced as a whole: other threads may be at other events.
         event_of, results = last
-        if event_of is not event:
-            results = {}
-            last = event, results
-        try:
+        if event_of is event and argument in results:
             return results[argument]
-        except KeyError:
-            result = results[argument] = compute(event, argument)
-            return result
+        result = compute(event, argument)
+        if event_of is event:
+            results[argument] = result
+        else:
+            last = event, {argument: result}
+        return result
 
     return computed

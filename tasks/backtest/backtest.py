@@ -5,8 +5,8 @@ nothing is packed on the way. Records and states do pass through their codec, at
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
-from tasks.events import AnyEvent
-from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
+from tasks.events import AnyEvent, Kind, Venue
+from tasks.frames.model import MAX_SYMBOLS, RefusedFrame, SkippedFrame, StreamName
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
 from tasks.paper import positions_digest, read_accounts
@@ -66,6 +66,16 @@ class BacktestPart(NamedTuple):
     spans: EventSpans
 
 
+class _Lane:
+    """What waits in a lane to be run."""
+
+    __slots__ = ("events", "pool", "version")
+
+    def __init__(self, pool: str, version: str) -> None:
+        self.pool, self.version = pool, version
+        self.events: list[AnyEvent] = []
+
+
 class Backtest:
     """A ledger in memory and the lanes before it."""
 
@@ -94,8 +104,8 @@ class Backtest:
         chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
         self._strategies = {version: registry.running(each) for version, each in chosen.items()}
         self._batch_events = batch_events
-        self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
-        self._versions: dict[LaneId, str] = {}
+        self._lanes: dict[LaneId, _Lane] = {}
+        self._lanes_of = lru_cache(maxsize=MAX_SYMBOLS)(self._look_up)
         self._counts = Counts()
         self._refusals: dict[str, tuple[int, str]] = {}
         self._has_paper = any(
@@ -130,7 +140,7 @@ class Backtest:
                 progress(self._seq - told)
                 told = self._seq
         progress(self._seq - told)
-        for lane in list(self._lanes):
+        for lane in self._lanes.values():
             self._flush(lane)
 
     def part(self) -> BacktestPart:
@@ -177,9 +187,14 @@ class Backtest:
             if isinstance(outcome, RefusedFrame) and outcome.reason not in self._refusals:
                 self._refusals[outcome.reason] = (seq, f"{line.place or line.stream} is refused: {outcome.detail}")
         if not isinstance(outcome, SkippedFrame | RefusedFrame):
-            for router in (self._router, self._all_router) if mine else (self._all_router,):
-                for lane in router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):
-                    self._put(lane, outcome)
+            for lane in self._lanes_of(outcome.venue, outcome.symbol, outcome.kind, mine):
+                self._put(lane, outcome)
+
+    def _look_up(self, venue: Venue, symbol: str, kind: Kind, mine: bool) -> tuple["_Lane", ...]:  # noqa: FBT001 a part of the key
+        # Kept, to spare each event what the routers look up.
+        routers = (self._router, self._all_router) if mine else (self._all_router,)
+        names = [name for router in routers for name in router.lanes_of(venue, symbol, kind)]
+        return tuple(self._lanes.setdefault(name, _Lane(name.pool, self._version)) for name in names)
 
     def _all_wants(self, stream: StreamName) -> bool:
         kind, symbol = stream.kind, stream.symbol
@@ -201,21 +216,18 @@ class Backtest:
             if self._market:
                 self._market.observe(outcome)
 
-    def _put(self, lane: LaneId, event: AnyEvent) -> None:
-        version = self._audit.version(lane.pool, event) if self._audit else self._version
-        if self._versions.get(lane) != version:
+    def _put(self, lane: "_Lane", event: AnyEvent) -> None:
+        if self._audit and (version := self._audit.version(lane.pool, event)) != lane.version:
             self._flush(lane)
-            self._versions[lane] = version
-        self._lanes[lane].append(event)
-        if len(self._lanes[lane]) >= self._batch_events:
+            lane.version = version
+        lane.events.append(event)
+        if len(lane.events) >= self._batch_events:
             self._flush(lane)
 
-    def _flush(self, lane: LaneId) -> None:
-        events = self._lanes.pop(lane, None)
-        if not events:
-            return
-        version = self._versions[lane]
-        self.ledger.run(lane.pool, events, self._strategies[version][lane.pool], version)
+    def _flush(self, lane: "_Lane") -> None:
+        events, lane.events = lane.events, []
+        if events:
+            self.ledger.run(lane.pool, events, self._strategies[lane.version][lane.pool], lane.version)
 
     def digest(self) -> str:
         """Return the digest; equal to the live pipeline's over the same frames."""

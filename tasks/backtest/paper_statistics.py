@@ -30,7 +30,10 @@ class EventSpans:
 
     def observe(self, event: AnyEvent) -> None:
         """Take the time of an event in."""
-        self._widen((event.venue, event.symbol), event.time_ms, event.time_ms)
+        found, time_ms = self.kept.get((event.venue, event.symbol)), event.time_ms
+        # Of one millisecond many events come.
+        if found is None or not found.first_ms <= time_ms <= found.last_ms:
+            self._widen((event.venue, event.symbol), time_ms, time_ms)
 
     def add(self, other: "EventSpans") -> None:
         """Add what another process saw."""

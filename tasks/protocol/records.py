@@ -195,7 +195,7 @@ class Record(msgspec.Struct, array_like=True):
         """Move on as `take` does, where events have no positions."""
         if event.id <= self.id and self._falls(event):
             self.generation += 1
-        elif event.kind in _NUMBERED and self.count and self.id >= 0:
+        elif event.id > self.id + 1 and event.kind in _NUMBERED and self.count and self.id >= 0:
             self.gaps = min(MAX_GAPS, self.gaps + event.id - self.id - 1)
         self.id, self.time_ms = event.id, event.time_ms
         self.count += 1

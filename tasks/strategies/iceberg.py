@@ -196,7 +196,12 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             # For how long it had held under attack in the last book that showed it.
             held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
             level.seen_ms = now_ms
-            refilled = self._observe(level, quotes[price], now_ms, attacked=price in best_prices)
+            quantity, attacked = quotes[price], price in best_prices
+            # As it always was, like half of all levels: `_observe` would change no more than this.
+            if quantity == level.mean == level.full and quantity and not (level.squares or level.fell_ms):
+                level.books, level.attacked, refilled = level.books + 1, level.attacked or attacked, False
+            else:
+                refilled = self._observe(level, quantity, now_ms, attacked=attacked)
             if refilled or (level.attacked and now_ms - level.steady_ms >= self._steady_ms):
                 said, distance = self._evaluate(level, held_ms, refilled=refilled), abs(book.mid - price)
                 if said is not None and distance <= self.params.max_distance * book.mid:
@@ -209,20 +214,17 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     def _observe(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
         """Take in a level's quantity; return whether that was a refill."""
         level.books += 1
-        # Half of the levels are as they always were: there, mean and squares stay as well.
         if quantity != level.mean or level.squares or not quantity:
             self._weigh(level, quantity, now_ms)
-        if attacked:
-            level.attacked = True
+        level.attacked = level.attacked or attacked
         if not level.fell_ms:
             if quantity > level.full:
                 level.full = quantity
             elif attacked and quantity < level.full / 2:
                 level.fell_ms = now_ms
             return False
-        late = now_ms - level.fell_ms > self._refill_ms
-        refilled = not late and quantity > 0.8 * level.full
-        if late or refilled:
+        refilled = now_ms - level.fell_ms <= self._refill_ms and quantity > 0.8 * level.full
+        if refilled or now_ms - level.fell_ms > self._refill_ms:
             level.fell_ms, level.full = 0, quantity
         if refilled:
             recent = [refill_ms for refill_ms in level.refills_ms if refill_ms > now_ms - self._window_ms]

@@ -19,24 +19,16 @@ class Loads:
     def __init__(self, mix: Mix, folder: Path, strategies: Path | None = None) -> None:
         self._mix, self._folder = mix, folder
         self._backtest = Backtest(configuration.read(strategies or load().strategies_file))
-        self._written = self._seq = 0
+        self._written = 0
 
     def next(self, events: int, rate: float | None = None) -> Load:
         """Return the next so many events, at `rate` a second or as fast as they are taken."""
         file = self._mix.write(self._folder / f"frames{self._written}.jsonl", events, self._written)
         self._written += events
         before = self._decided
-        self._follow(file)
+        self._backtest.work(recordings.read(file))
         speed = "max" if rate is None else str(rate / NATURAL_RATE)
         return Load(file, events, self._decided - before, speed)
-
-    def _follow(self, file: Path) -> None:
-        """Go on in the backtest, whose `work` would number each piece from 1."""
-        for line in recordings.read(file):
-            self._seq += 1
-            self._backtest._take(line, self._seq)
-        for lane in list(self._backtest._lanes):
-            self._backtest._flush(lane)
 
     @property
     def _decided(self) -> int:
