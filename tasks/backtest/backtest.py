@@ -17,7 +17,7 @@ from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
-from tasks.events import AnyEvent, Kind, Venue
+from tasks.events import AnyEvent, Event, Kind, Venue
 from tasks.frames.model import MAX_SYMBOLS, RefusedFrame, SkippedFrame, StreamName
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
@@ -181,14 +181,15 @@ class Backtest:
             return
         outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
         if stream is None:
-            mine = self.shard.claim("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
-        if mine:
-            self._count(outcome)
-            if isinstance(outcome, RefusedFrame) and outcome.reason not in self._refusals:
-                self._refusals[outcome.reason] = (seq, f"{line.place or line.stream} is refused: {outcome.detail}")
-        if not isinstance(outcome, SkippedFrame | RefusedFrame):
+            mine = self.shard.claim(outcome.symbol if isinstance(outcome, Event) else "")
+        if isinstance(outcome, Event):
+            if mine:
+                self._observe(outcome)
             for lane in self._lanes_of(outcome.venue, outcome.symbol, outcome.kind, mine):
                 self._put(lane, outcome)
+
+        elif mine:
+            self._count_other(outcome, line)
 
     def _look_up(self, venue: Venue, symbol: str, kind: Kind, mine: bool) -> tuple["_Lane", ...]:  # noqa: FBT001 a part of the key
         # Kept, to spare each event what the routers look up.
@@ -203,18 +204,23 @@ class Backtest:
             pool.wants(symbol, kind) or pool.wants(symbol, "depth") for pool in self._all_router.pools
         )
 
-    def _count(self, outcome: AnyEvent | SkippedFrame | RefusedFrame) -> None:
+    def _observe(self, event: AnyEvent) -> None:
+        self._counts[FRAMES] += 1
+        self._counts[EVENTS] += 1
+        if self._has_paper:
+            self._spans.observe(event)
+        if self._market:
+            self._market.observe(event)
+
+    def _count_other(self, outcome: SkippedFrame | RefusedFrame, line: recordings.RecordingLine) -> None:
         self._counts[FRAMES] += 1
         if isinstance(outcome, SkippedFrame):
             self._counts.add("skipped", outcome.kind)
-        elif isinstance(outcome, RefusedFrame):
-            self._counts.add("refused", outcome.reason)
-        else:
-            self._counts[EVENTS] += 1
-            if self._has_paper:
-                self._spans.observe(outcome)
-            if self._market:
-                self._market.observe(outcome)
+            return
+        self._counts.add("refused", outcome.reason)
+        if outcome.reason not in self._refusals:
+            said = f"{line.place or line.stream} is refused: {outcome.detail}"
+            self._refusals[outcome.reason] = (self._seq, said)
 
     def _put(self, lane: "_Lane", event: AnyEvent) -> None:
         if self._audit and (version := self._audit.version(lane.pool, event)) != lane.version:

@@ -134,6 +134,15 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
     def _flow(self, trade: Trade, state: TradeMomentumState) -> float:
         """Return the balance of taker volume over the window, this trade included."""
         second = trade.time_ms // 1000
+        if not state.seconds or second != state.seconds[-1]:
+            self._go_to(second, state)
+        (state.bought if trade.side > 0 else state.sold)[-1] += trade.quantity
+        # fsum: summed again each time, so nothing drifts, and rounded once, so every Python gives the same float.
+        bought, sold = fsum(state.bought), fsum(state.sold)
+        return (bought - sold) / (bought + sold)
+
+    def _go_to(self, second: int, state: TradeMomentumState) -> None:
+        """Begin a second, or the window; an older trade counts in the newest second."""
         if state.seconds and second <= state.seconds[-1] - self.params.flow_s:
             state.seconds, state.bought, state.sold = [], [], []
         if not state.seconds or second > state.seconds[-1]:
@@ -142,10 +151,6 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
             state.sold.append(0.0)
             while state.seconds[0] <= second - self.params.flow_s:
                 del state.seconds[0], state.bought[0], state.sold[0]
-        (state.bought if trade.side > 0 else state.sold)[-1] += trade.quantity
-        # fsum: summed again each time, so nothing drifts, and rounded once, so every Python gives the same float.
-        bought, sold = fsum(state.bought), fsum(state.sold)
-        return (bought - sold) / (bought + sold)
 
 
 def _score(trend: float, size: float, flow: float) -> float:
