@@ -1,11 +1,12 @@
 """Shards that read their own partitions of a stream: what is not theirs neither comes nor holds them back."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from nats.js.api import ConsumerInfo
 
+from ingest.sources.consumer import StreamConsumer
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.errors import SettingsError
@@ -78,14 +79,21 @@ async def test_a_shard_without_frames_goes_on_past_those_of_others(settings):
 
 
 async def test_while_frames_of_ours_wait_nothing_is_passed(settings):
-    async with shard(settings, 0) as reader:
+    checks = 0
+
+    class CountedConsumer(StreamConsumer):
+        async def about(self) -> ConsumerInfo:
+            nonlocal checks
+            checks += 1
+            return await super().about()
+
+    async with reading(settings, QUICK, CountedConsumer) as reader:
+        reader.assign(settings.frame_subjects.of([0]))
         reader.room = 0
         await reader.source.prepare()
         await send(settings, 0, 1)
         await begun(reader)
-        for _ in range(20):
-            await reader.source.poll()
-            await asyncio.sleep(0.02)
+        await reader.until(lambda: checks >= 4)
         assert (reader.passed, reader.frames) == (0, [])
         reader.room = 10
         await reader.until(lambda: reader.passed == 2)
