@@ -34,6 +34,8 @@ _OPENING = 9_000
 def fresh_settings() -> Iterator[None]:
     """Settings are read once a process: what a test made of them is not to be the next one's; nor its folders."""
     path = list(sys.path)
+    # Nor what a fixture of the module before made of them.
+    load.cache_clear()
     yield
     load.cache_clear()
     sys.path[:] = path

@@ -124,6 +124,19 @@ class Point(msgspec.Struct, frozen=True):
         return f"{self.contender}, {self.what} {self.value:g}: {self.run.events_per_s:,.0f} events/s"
 
 
+class BacktestRun(msgspec.Struct, frozen=True):
+    """A backtest of one strategy in one round."""
+
+    contender: str
+    round: int
+    #: CPU microseconds.
+    event_us: float
+    signals: int
+
+    def __str__(self) -> str:
+        return f"round {self.round}: {self.contender} {self.event_us:.1f} us an event, {self.signals} signals"
+
+
 class Memory(msgspec.Struct, frozen=True):
     """Resident memory over time."""
 
@@ -155,6 +168,8 @@ class Report(msgspec.Struct):
     account: list[float] = []
     #: Ingest's CPU an event with the HTTP API over that without it, one of each round.
     api: list[float] = []
+    #: Of one strategy over one symbol's trades, beside another framework.
+    backtests: list[BacktestRun] = []
     cost: Cost | None = None
     points: list[Point] = []
     memory: Memory | None = None

@@ -30,6 +30,8 @@ def sections(report: Report) -> Iterator[tuple[str, Rows]]:
         yield "CPU us of an event by process, in the round whose throughput is in the middle", _processes(report)
     if report.latency:
         yield "Latency from receipt to commit, once warm and from the start on", _latency(report)
+    if report.backtests:
+        yield "Backtest of one strategy over one symbol's trades", _backtests(report)
     if report.cost:
         yield "Cost of an event", _cost(report)
     if report.points:
@@ -99,6 +101,16 @@ def _throughput(report: Report) -> Rows:
                 _by_others([each.run.noise for each in own]),
             )
         )
+    return rows
+
+
+def _backtests(report: Report) -> Rows:
+    rows = [("", "CPU us an event", "spread", "signals")]
+    for name in dict.fromkeys(each.contender for each in report.backtests):
+        own = [each for each in report.backtests if each.contender == name]
+        used_us = sorted(each.event_us for each in own)
+        spread = f"{number(used_us[0])} to {number(used_us[-1])}"
+        rows.append((name, number(statistics.median(used_us)), spread, number(own[0].signals)))
     return rows
 
 

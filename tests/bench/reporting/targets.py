@@ -30,6 +30,8 @@ NEAR_LINEAR = 0.8
 ACCOUNT = 1.15
 #: "Off the hot path": ingest's CPU an event with the HTTP API over that without it.
 API = 1.05
+#: backtrader's CPU an event over that of our backtest, with the same strategy.
+BACKTEST = 3.0
 #: "Flat": the second half of the time adds at most this part.
 FLAT = 0.02
 _ROLES = ("ingest", "worker")
@@ -66,8 +68,17 @@ def of(report: Report) -> list[Target]:
         *_delay(report.points),
         _cost("engine's CPU with the paper account over without", report.account, ACCOUNT),
         _cost("ingest's CPU an event with the HTTP API over without", report.api, API),
+        _of_rounds("CPU of an event on backtrader over our backtest's", backtest_ratios(report), BACKTEST),
         _flat(report.memory),
     ]
+
+
+def backtest_ratios(report: Report) -> list[float]:
+    """Return backtrader's CPU over ours, one for each round."""
+    by_name = defaultdict[str, dict[int, float]](dict)
+    for each in report.backtests:
+        by_name[each.contender][each.round] = each.event_us
+    return [theirs / by_name["backtest"][number] for number, theirs in by_name["backtrader"].items()]
 
 
 def _ratios(report: Report) -> Iterator[Target]:
