@@ -5,7 +5,7 @@ import re
 from collections.abc import Set as AbstractSet
 
 import structlog
-from nats.errors import Error
+from nats.errors import ConnectionReconnectingError, Error
 
 from ingest.feeds import frame_partition
 from ingest.sources.stream_setup import take
@@ -255,7 +255,10 @@ class CorePublisher(Publisher):
         subject = self._subject(stream, raw)
         if not self.client.is_connected:
             return False
-        await self.client.publish(subject, raw)
+        try:
+            await self.client.publish(subject, raw)
+        except ConnectionReconnectingError:
+            return False
         self._published += 1
         return True
 

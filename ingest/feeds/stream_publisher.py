@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
+from nats.errors import ConnectionReconnectingError
 
 from ingest.feeds.publisher import FeedConnection, Publisher
 from ingest.transport import stream_answers
@@ -190,7 +191,9 @@ class StreamPublisher(Publisher):
             await FeedConnection.wait(self)
             if self.client.is_connected:
                 self._heard |= not self._window.in_flight
-                await self.client.write(self._messages(self._window.take_due()))
+                # What a connection loses is sent again on the next one.
+                with suppress(ConnectionReconnectingError):
+                    await self.client.write(self._messages(self._window.take_due()))
             self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeouts.tick_s):

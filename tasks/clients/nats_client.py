@@ -9,7 +9,7 @@ from typing import Any
 
 from nats.aio.client import Client, Srv
 from nats.aio.subscription import Subscription
-from nats.errors import AuthorizationError, Error, SecureConnWantedError
+from nats.errors import AuthorizationError, ConnectionReconnectingError, Error, SecureConnWantedError
 
 from tasks.clients.nats_options import address, login, tls
 from tasks.errors import ServerUnavailableError, SettingsError
@@ -119,6 +119,16 @@ class NatsClient(Client):
         self._pending_data_size += len(messages)
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:  # noqa: FBT001, FBT002 nats-py's
+        """Called by nats-py to have written what is pending.
+
+        Raises ConnectionReconnectingError: the connection has just ended, and nats-py does not know it yet.
+        """
+        try:
+            return await super()._flush_pending(force_flush)
+        except (RuntimeError, OSError) as error:  # RuntimeError is uvloop's; an OSError would be taken for Redis's.
+            raise ConnectionReconnectingError from error
 
     def forget_unwritten(self) -> None:
         """Drop what a lost connection left unwritten: nats-py would write it to the next one, before all else."""
