@@ -168,9 +168,17 @@ def is_child() -> bool:
 def _make_directory(owner: str) -> Path:
     """Make an empty directory, and remove those of workers of this machine that were killed."""
     for leftover in _leftover_files():
-        if leftover.owner == owner or time.time() - leftover.path.stat().st_mtime > _FORGOTTEN_S:
+        if leftover.owner == owner or _is_forgotten(leftover.path):
             shutil.rmtree(leftover.path, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-{owner}-"))
+
+
+def _is_forgotten(path: Path) -> bool:
+    """Whether nobody has written there for long. Another worker, which starts too, may have removed it by now."""
+    try:
+        return time.time() - path.stat().st_mtime > _FORGOTTEN_S
+    except FileNotFoundError:
+        return False
 
 
 def left_behind(owner: str) -> list[Path]:

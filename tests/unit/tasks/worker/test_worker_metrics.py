@@ -139,3 +139,16 @@ def test_old_leftovers_of_another_pipelines_killed_workers_are_removed(monkeypat
     os.utime(left, (hour_ago_s, hour_ago_s))
     worker_metrics._make_directory("yours")
     assert not left.exists()
+
+
+def test_a_worker_starts_while_another_one_removes_the_same_leftovers(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"{worker_metrics._prefix()}1-mine-abc"
+    left.mkdir()
+
+    def dead_and_removed(*_: int) -> None:
+        left.rmdir()
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "kill", dead_and_removed)
+    assert worker_metrics._make_directory("yours").is_dir()
