@@ -187,7 +187,6 @@ class Backtest:
                 self._observe(outcome)
             for lane in self._lanes_of(outcome.venue, outcome.symbol, outcome.kind, mine):
                 self._put(lane, outcome)
-
         elif mine:
             self._count_other(outcome, line)
 

@@ -104,7 +104,7 @@ class BoundedServer(HTTPServer):
     def hold_open(self, server_conn: Any) -> None:
         """Leave the connection open for as long as its handler wants; the handler sees to it that it ends."""
         self._held_open.add(server_conn.stream)
-        self._forget_deadline(server_conn.stream)
+        self.pause(server_conn)
 
     def pause(self, server_conn: Any) -> None:
         """Leave the connection open until `resume`: its client waits for us."""
