@@ -35,9 +35,13 @@ class Story(NamedTuple):
         return [span for span in self.collector.named(name) if span.parent_id == parent.span_id]
 
     def way(self, frame: str) -> tuple[Span, Span, list[Span]]:
-        """Return ingest's span, the run and the strategies of the batch that continues a frame's trace."""
-        (sent,) = [span for span in self.below(self.traces[frame], "ingest batch") if not span.attributes["rs.resend"]]
-        (run,) = [run for run in self.below(sent, "run/") if "rs.signals" in run.attributes]
+        """Return ingest's span, the run and the strategies of the batch that continues a frame's trace.
+
+        A batch that waits for the first worker is sent again: of its copies, any may be the one that is committed.
+        """
+        copies = self.below(self.traces[frame], "ingest batch")
+        ran = [(sent, run) for sent in copies for run in self.below(sent, "run/") if "rs.signals" in run.attributes]
+        ((sent, run),) = ran
         return sent, run, self.below(run, "strategy")
 
 
