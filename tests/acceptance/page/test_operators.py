@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from compose.local.stack import Stack
 from tasks.ledger import LedgerKeys
@@ -102,6 +103,53 @@ def test_gate_and_paper_account_are_changed_as_parameters_are(browser: Browser, 
         expect(drawer.get_by_text("Gate", exact=True)).to_have_count(0)
         expect(drawer.get_by_text("Paper account", exact=True)).to_be_visible()
         expect(drawer.get_by_text("unless set 4, as for all symbols")).to_have_count(1)
+
+
+@contextmanager
+def held_back(page: Page, method: str, path: str) -> Iterator[None]:
+    """Hold back the first request of this kind, until the block ends."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == method and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(path, hold)
+    yield
+    held[0].continue_()
+
+
+def test_done_is_told_when_what_is_in_force_is_shown_and_can_be_typed_over(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "orderbook_skew")
+        drawer.get_by_label("Reason").fill("slower")
+        drawer.get_by_label("buy_ratio").fill("4")
+        drawer.get_by_role("button", name="Check the change").click()
+        apply = drawer.get_by_role("button", name="Apply")
+        expect(apply).to_be_visible()
+        with held_back(page, "GET", "**/strategies/orderbook_skew/config"):
+            with page.expect_request(lambda request: request.method == "GET" and request.url.endswith("/config")):
+                apply.click()
+            expect(drawer.locator("#parameters")).to_have_js_property("inert", True)  # noqa: FBT003 a property's value
+            expect(drawer.get_by_role("status")).not_to_contain_text("Done")
+        expect(drawer.get_by_role("status")).to_contain_text("Done")
+        expect(drawer.locator("#parameters")).to_have_js_property("inert", False)  # noqa: FBT003
+
+
+def test_a_check_of_values_that_were_changed_meanwhile_offers_nothing(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "depth_pressure")
+        drawer.get_by_label("notional").fill("71")
+        with held_back(page, "POST", "**/strategies/depth_pressure/config"):
+            with page.expect_request(lambda request: request.method == "POST"):
+                drawer.get_by_role("button", name="Check the change").click()
+            drawer.get_by_label("notional").fill("72")
+        expect(drawer.get_by_role("status")).to_contain_text("Checked")
+        expect(drawer.get_by_role("button", name="Apply")).to_have_count(0)
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.locator("#parameters-check tbody tr")).to_contain_text("72")
 
 
 @pytest.mark.ci

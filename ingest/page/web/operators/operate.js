@@ -148,13 +148,17 @@ export class Operate {
       at(id).focus();
       return;
     }
+    // It is drawn again below: what is typed meanwhile would be lost.
+    at("parameters").inert = true;
     try {
       const { data, metadata } = await this.api.post(`${this.#path}/${what}`, { ...body, ...said }, this.etag);
       const changes = (data.differences ?? metadata.differences).length;
-      this.#tell(changes ? `Done: version ${data.config_version} is in force with the next batch of each lane.` : "Nothing changed: a pool, or what is set for all strategies, has it so.");
       await this.#load();
+      this.#tell(changes ? `Done: version ${data.config_version} is in force with the next batch of each lane.` : "Nothing changed: a pool, or what is set for all strategies, has it so.");
     } catch (problem) {
       await this.#failed(problem);
+    } finally {
+      at("parameters").inert = false;
     }
   }
 

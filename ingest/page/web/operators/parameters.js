@@ -79,7 +79,8 @@ export class Parameters {
       return;
     }
     const found = await this.check(values);
-    if (!found) return;
+    // Of what was typed meanwhile it says nothing.
+    if (!found || JSON.stringify(this.#changed()) !== JSON.stringify(values)) return;
     const apply = make("button", { type: "button", class: "grave" }, "Apply");
     apply.addEventListener("click", () => this.apply(values));
     const notes = found.notes.map((note) => make("p", { class: "warn" }, note));
