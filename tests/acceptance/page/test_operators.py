@@ -3,18 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, expect
 
 from compose.local.stack import Stack
 from tasks.ledger import LedgerKeys
 from tests.support.browsing import grave_findings
 from tests.support.servers.api import TOKEN, ApiCaller
 from tests.support.stacks import letters
-from tests.support.stacks.operators import is_uncovered, open_strategy, signed_in
+from tests.support.stacks.operators import held_back, is_uncovered, open_strategy, signed_in
 from tests.support.stacks.pipeline import in_simulated_market
 
 
@@ -103,22 +102,6 @@ def test_gate_and_paper_account_are_changed_as_parameters_are(browser: Browser, 
         expect(drawer.get_by_text("Gate", exact=True)).to_have_count(0)
         expect(drawer.get_by_text("Paper account", exact=True)).to_be_visible()
         expect(drawer.get_by_text("unless set 4, as for all symbols")).to_have_count(1)
-
-
-@contextmanager
-def held_back(page: Page, method: str, path: str) -> Iterator[None]:
-    """Hold back the first request of this kind, until the block ends."""
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        if route.request.method == method and not held:
-            held.append(route)
-        else:
-            route.continue_()
-
-    page.route(path, hold)
-    yield
-    held[0].continue_()
 
 
 def test_done_is_told_when_what_is_in_force_is_shown_and_can_be_typed_over(browser: Browser, stack: Stack):

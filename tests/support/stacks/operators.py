@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from compose.local.stack import Stack
 from tests.support.servers.api import TOKEN
@@ -41,3 +41,19 @@ def open_strategy(page: Page, name: str) -> Locator:
 def is_uncovered(message: Locator) -> bool:
     """Whether one sees what is told: the title of a drawer stays at its top and covers what is scrolled under it."""
     return bool(message.evaluate(_IS_ON_TOP))
+
+
+@contextmanager
+def held_back(page: Page, method: str, path: str) -> Iterator[None]:
+    """Hold back the first request of this kind, until the block ends."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == method and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(path, hold)
+    yield
+    held[0].continue_()
