@@ -43,7 +43,7 @@ from ingest.monitoring.verdict_publisher import VerdictPublisher
 from ingest.page.http import Page
 from ingest.page.page_state import PageSources, PageState
 from ingest.refused_frames import RefusedFrames
-from ingest.relay import Relay, SignalStreams
+from ingest.relay import Relay, Relays, SignalStreams
 from ingest.sources.base import Source
 from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
@@ -107,7 +107,7 @@ class Components:
         self.verdicts = VerdictPublisher(settings, self.nats.client, self.findings, self.lifecycle)
         self.status_responder = self._make_status_responder()
         self.page = self._make_page()
-        self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, self.page.state.relayed)
+        self.relays = self._make_relays()
         self.registry = self._make_registry()
 
     @property
@@ -157,7 +157,7 @@ class Components:
         return Sender(
             self.lanes,
             self.ledger,
-            CeleryPublisher(self.ledger.broker, self.settings.celery_prefix, f"ingest@{socket.gethostname()}"),
+            CeleryPublisher(self.ledger.servers.broker, self.settings.celery_prefix, f"ingest@{socket.gethostname()}"),
             self.counters,
             self.active_configuration,
             self.source,
@@ -246,6 +246,13 @@ class Components:
             self.active_configuration,
         )
         return Page(state, self.ledger, lambda: warm_ups(reader, active.configuration))
+
+    def _make_relays(self) -> Relays:
+        made = {
+            number: Relay(self.settings, ledger, self.signal_streams, self.counters, self.page.state.relayed)
+            for number, ledger in self.ledger.relayed()
+        }
+        return Relays(made, self.server_probe.other_ledgers.attempt)
 
     def _make_registry(self) -> CollectorRegistry:
         """Return the metrics of this process."""

@@ -179,8 +179,10 @@ class Service:
             "record_probe": (PROBE_SERVERS_S, self.components.record_probe.ask),
             "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
+        if self.components.ledger.servers.has_other_first:
+            steps["first_notices"] = (RETRY_S, self.components.notice_listener.follow_first)
         if self._is_first:
-            steps["relay"] = (RETRY_S, self.components.relay.run)
+            steps |= {name: (RETRY_S, step) for name, step in self.components.relays.steps.items()}
             steps["signal_streams"] = (PROBE_SERVERS_S, self.components.signal_streams.ask)
             steps["paper_probe"] = (PROBE_PAPER_S, self.components.paper_probe.ask)
         if self.components.verdicts.is_wanted:
@@ -257,14 +259,15 @@ class Service:
     async def _drain_relay(self, time_left_s: float) -> bool:
         if not self._is_first:
             return True
-        await end(self._tasks["relay"])
+        relays = self.components.relays
+        await end(*(self._tasks[name] for name in relays.steps))
         try:
             # Signals that are committed get a moment, even when the events took all the time there was.
             async with asyncio.timeout(max(time_left_s, 1.0)):
                 while True:
                     with suppress(NatsError):
-                        drained = await self.components.relay.drain()
-                        if drained or not self.components.relay.waits_for_streams:
+                        drained = await relays.drain()
+                        if drained or not relays.waits_for_streams:
                             return drained
                     await asyncio.sleep(RETRY_S)
         except (*FAILED, NotLeadingError):

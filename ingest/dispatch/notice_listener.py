@@ -34,8 +34,8 @@ class NoticeListener:
         notices = await self._ledger.subscribe()
         try:
             # Any may have been missed before this connection stood.
-            await self._active_configuration.refresh()
-            await self._ask_workers()
+            if not self._ledger.servers.has_other_first:
+                await self._refresh()
             await self._sender.poll(all_lanes=True)
             self._connectivity.back("redis")
             while True:
@@ -44,6 +44,22 @@ class NoticeListener:
         finally:
             with suppress(*FAILED):
                 await notices.close()
+
+    async def follow_first(self) -> None:
+        """Follow the notices of what belongs to no shard, where they are in another ledger. Raises as `follow`."""
+        notices = await self._ledger.subscribe(first=True)
+        try:
+            await self._refresh()
+            while True:
+                if (notice := await notices.next()) in {CONFIGURATION_NOTICE, WORKERS_NOTICE}:
+                    await self._take(notice)
+        finally:
+            with suppress(*FAILED):
+                await notices.close()
+
+    async def _refresh(self) -> None:
+        await self._active_configuration.refresh()
+        await self._ask_workers()
 
     async def _take(self, text: str) -> None:
         if text == CONFIGURATION_NOTICE:

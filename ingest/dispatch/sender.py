@@ -75,7 +75,7 @@ class Sender:
     async def _begin(self) -> bool:
         """Start a new epoch; return whether the ledger was found damaged."""
         await self._active_configuration.refresh()
-        layout = Layout(self.lanes.router)
+        layout = Layout(self.lanes.router, has_own_ledger=self._ledger.servers.has_own_ledger)
         mine = Position(self.lanes.source, self.lanes.frontier) if self.lanes.source else None
         configuration = self._active_configuration.configuration
         claimed = await self._ledger.claim(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from tasks.errors import UNREADABLE, LedgerError
+from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.protocol.routing import MAX_PARTITIONS, LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
@@ -15,16 +15,47 @@ class _StoredLayout(msgspec.Struct, omit_defaults=True):
     partitions: dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)]]
     #: By how many partitions frames are published; 0, and left out: by none.
     frames: Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)] = 0
+    #: How many ledgers there are, and of which shard this one is; 0, and left out: there is one, of all.
+    ledgers: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)] = 0
+    ledger: Annotated[int, msgspec.Meta(ge=0, lt=MAX_SHARDS)] = 0
 
 
 class Layout:
     """The layout that the ledger must hold, and the lanes of it that this shard owns."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, *, has_own_ledger: bool = False) -> None:
+        """`has_own_ledger`: each shard has one, in which nothing of another one is."""
         lanes = {pool.name: len(pool.lanes) for pool in router.pools}
         self._stored = _StoredLayout(router.shard.total, lanes, router.frame_partitions)
+        if has_own_ledger:
+            self._stored.ledger, self._stored.ledgers = router.shard
         self.shard, self.frame_partitions = router.shard.number, router.frame_partitions
+        self._has_own_ledger = has_own_ledger
         self.lanes: tuple[LaneId, ...] = router.lanes
+
+    def check_ledger(self, before: bytes) -> None:
+        """Check that what the ledger has under the layout `before` belongs there.
+
+        Raises SettingsError, and LedgerError: `before` is no layout.
+        """
+        stored = _decode(before)
+        if not stored.shards:
+            return
+        if (stored.ledgers, stored.ledger) != (self._stored.ledgers, self._stored.ledger):
+            raise SettingsError(
+                f"LEDGER_URLS: it holds {_place(stored)} where {_place(self._stored)} should be: "
+                "put that right, or stop all shards and `./run tasks ledger move`"
+            )
+        shared = [pool for pool in stored.partitions.keys() & self._stored.partitions if self._moves(pool, stored)]
+        if self._has_own_ledger and shared:
+            raise SettingsError(
+                f"pool {shared[0]} is keyed in another way than before, so that its records belong into other ledgers: "
+                "stop all shards and `./run tasks ledger move`"
+            )
+
+    def _moves(self, pool: str, stored: _StoredLayout) -> bool:
+        """Return whether a pool's symbols were all in one lane and are in several, or the other way round."""
+        return (stored.partitions[pool] == 1) != (self._stored.partitions[pool] == 1)
 
     def encode(self) -> bytes:
         """Return the form in which the ledger stores it."""
@@ -33,8 +64,10 @@ class Layout:
     def other_shards(self, before: bytes, key: str = "layout") -> list[int]:
         """Return the numbers of the other shards, of this layout and of the one stored before (empty: none).
 
-        Raises LedgerError: what was stored before, under `key`, is no layout.
+        None where each has a ledger of its own. Raises LedgerError: what was stored before, under `key`, is no layout.
         """
+        if self._has_own_ledger:
+            return []
         count = max(self._stored.shards, _decode(before, key).shards)
         return [number for number in range(count) if number != self.shard]
 
@@ -44,7 +77,8 @@ class Layout:
         What other shards have left in the ledger is not evidence: they left it when the layout was yet another one.
         Raises LedgerError: what was stored before is no layout.
         """
-        return range(_decode(before).shards) if self.is_new(before) else [self.shard]
+        is_shared = self.is_new(before) and not self._has_own_ledger
+        return range(_decode(before).shards) if is_shared else [self.shard]
 
     def lanes_before(self, before: bytes) -> Sequence[LaneId]:
         """Return the lanes that the shards had which `shards_before` returns. Raises LedgerError, as that does."""
@@ -64,6 +98,12 @@ class Layout:
     def is_new(self, before: bytes) -> bool:
         """Whether another layout was stored before."""
         return before not in {b"", self.encode()}
+
+
+def _place(layout: _StoredLayout) -> str:
+    return (
+        f"the ledger of shard {layout.ledger} of {layout.ledgers}" if layout.ledgers else "the one ledger of all shards"
+    )
 
 
 def _decode(stored: bytes, key: str = "layout") -> _StoredLayout:

@@ -13,5 +13,7 @@ __all__ = [
     "counted",
     "damage",
     "ledger",
+    "relayed_ledger",
+    "servers",
     "stored_shard",
 ]

@@ -1,15 +1,12 @@
 """The ledger in Redis, as ingest sees it: epochs, where the lanes stand, checkpoints. Keys: see `tasks.ledger`."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from ingest.counters import Counted
 from ingest.lanes.lane import Lane
@@ -17,9 +14,11 @@ from ingest.lanes.layout import Layout
 from ingest.ledger import counted, stored_shard
 from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.damage import LedgerDamage
+from ingest.ledger.relayed_ledger import OtherLedger, RelayedLedger
+from ingest.ledger.servers import Connect, RedisServers
 from ingest.ledger.stored_shard import StoredShard
 from ingest.sources.resume import LastFrame, StoredOffsets
-from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.clients.redis_client import FAILED, connect_async
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.frames.symbols import symbol_of
@@ -85,10 +84,6 @@ class EpochClaim(NamedTuple):
 Begin = Callable[[StoredOffsets], Awaitable[Position | None]]
 
 
-#: Makes a client of the server at a URL, given options of redis-py's connections.
-Connect = Callable[..., Redis]
-
-
 async def _where_they_stand(_: StoredOffsets) -> None:
     """Begin nowhere else."""
 
@@ -97,13 +92,9 @@ class IngestLedger:
     """Ingest's connection to the ledger."""
 
     def __init__(self, settings: Settings, connect: Connect = connect_async) -> None:
-        """`connect` makes the client of a server."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self.url, self.broker_url, self.results_url = settings.ledger, settings.broker, settings.results
-        urls = self.url, self.broker_url, self.results_url
-        #: A client of each Redis that the settings name, by its URL; the ledger's is the first.
-        self.servers = {url: connect(settings, url, **options) for url in dict.fromkeys(urls)}
-        self.client, self.broker = self.servers[self.url], self.servers[settings.broker]
+        """`connect` makes the client of a server. Raises SettingsError, as `RedisServers`."""
+        self.servers = RedisServers(settings, connect)
+        self.client = self.servers.ledger
         self._queue_prefix = settings.celery_prefix
         self.keys = LedgerKeys(settings.namespace)
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
@@ -115,14 +106,21 @@ class IngestLedger:
         self._claim = self.client.register_script(script("claim"))
         self._checkpoint = self.client.register_script(script("checkpoint"))
         self._commit = self.client.register_script(script("commit"))
-        self.confirmation = Confirmation(self.client, settings.ledger_durability, self._shard_key)
+        self._durability = settings.ledger_durability
+        self.confirmation = Confirmation(self.client, self._durability, self._shard_key)
+
+    def relayed(self) -> Iterator[tuple[int, RelayedLedger]]:
+        """Yield what the first shard relays from, by shard: this ledger, and those of the others."""
+        yield 0, self
+        for number, client in self.servers.other_ledgers.items():
+            confirmation = Confirmation(client, self._durability, self.keys.shard(number))
+            yield number, OtherLedger(client, self.lease, confirmation)
 
     async def close(self) -> None:
         """Let go of the lease, and close the connections."""
         with suppress(*FAILED):
             await self.lease.release()
-        for client in self.servers.values():
-            await client.aclose()
+        await self.servers.close()
 
     async def epoch(self) -> Epoch | None:
         """Return the stored epoch; None where there is none."""
@@ -143,13 +141,14 @@ class IngestLedger:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
         `begin` is called with the stored positions, and returns where every lane begins. Raises SupersededError:
-        somebody else leads this shard, or others lead shards under another layout.
+        somebody else leads this shard, or others lead shards under another layout; SettingsError: it is another ledger.
         """
         await self.lease.renew()
         stored = await self.epoch()
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
+        layout.check_ledger(before)
         others = layout.other_shards(before, self.keys.layout)
         offsets, is_damaged, shards = await self._stored(layout, before)
         start = await begin(offsets)
@@ -234,7 +233,7 @@ class IngestLedger:
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Return how many tasks wait in each pool's queue."""
-        async with self.broker.pipeline(transaction=False) as pipe:
+        async with self.servers.broker.pipeline(transaction=False) as pipe:
             for pool in pools:
                 pipe.llen(f"{self._queue_prefix}{pool}")
             return dict(zip(pools, await pipe.execute(), strict=True))
@@ -292,8 +291,8 @@ class IngestLedger:
                     pipe.hdel(self.keys.pool(pool), field)
             await pipe.execute()
 
-    async def subscribe(self) -> CommitNotices:
-        """Listen to the notices of commits."""
-        pubsub = self.client.pubsub(ignore_subscribe_messages=True)
+    async def subscribe(self, *, first: bool = False) -> CommitNotices:
+        """Listen to the notices of commits; or to those in the `first` shard's ledger, which tell what is of no shard."""
+        pubsub = (self.servers.first if first else self.client).pubsub(ignore_subscribe_messages=True)
         await pubsub.subscribe(self.keys.notices)
         return CommitNotices(pubsub)

@@ -15,9 +15,10 @@ from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.entry_refusals import EntryRefusals
 from ingest.monitoring.error_counts import ErrorCounts
+from ingest.monitoring.ledger_totals import read_totals
 from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.other_ledgers import OtherLedgers
 from ingest.monitoring.recent_counts import RecentCounts
-from ingest.relay import GROUP
 from tasks import invocation
 from tasks.clients.redis_client import FAILED
 from tasks.ledger import heartbeats
@@ -52,9 +53,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     deadletters: int
     #: How many there have ever been.
     deadletters_written: int
-    #: When the oldest of them was written, by Redis's clock, unix milliseconds; None: there is none.
-    deadletter_ms: int | None
-    redis_ms: int
+    #: Age of the oldest of them; 0: there is none.
+    deadletter_age_s: float
     signals_waiting: int | None
     #: Of the server that is fullest, where there are several.
     redis_used_bytes: int | None
@@ -72,11 +72,6 @@ class ServerStats(msgspec.Struct, frozen=True):
     #: What the servers lose of what they have.
     losses: Sequence[Finding] = ()
 
-    @property
-    def deadletter_age_s(self) -> float:
-        """Age of the oldest dead letter; 0: there is none."""
-        return max(0.0, (self.redis_ms - self.deadletter_ms) / 1000) if self.deadletter_ms is not None else 0.0
-
 
 class ServerProbe:
     """Queries Redis for its memory, the queues and the live workers."""
@@ -87,6 +82,7 @@ class ServerProbe:
         """Report to `memory_guard` how full Redis is; `allows_eviction`: it may delete keys of the ledger."""
         self._allows_eviction = allows_eviction
         self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
+        self._servers, self.other_ledgers = ledger.servers, OtherLedgers(ledger.servers, ledger.keys)
         self._pool_names = [pool.name for pool in self._pools]
         self._always_readable = all(map(is_always_readable, self._pools))
         self.seen: ServerStats | None = None
@@ -97,7 +93,9 @@ class ServerProbe:
         #: What ingest and the workers take of the frames, all shards together.
         self.taken = RecentCounts("events", "applied")
         self._entry_refusals = EntryRefusals()
-        #: Whether the ledger has ever counted an event.
+        #: The sums of all ledgers.
+        self.counters = Counts()
+        #: Whether this shard's ledger has ever counted an event.
         self.had_events = False
         #: One after the other, so that an older answer never replaces a newer one.
         self._asking = asyncio.Lock()
@@ -114,9 +112,10 @@ class ServerProbe:
             yield from refusals(self.seen.refused)
             yield from self.seen.losses
             if self.seen.results_unavailable:
-                yield unavailable_results(mask(self._ledger.results_url), self.seen.results_unavailable)
+                yield unavailable_results(mask(self._servers.results_url), self.seen.results_unavailable)
         yield from self._entry_refusals.findings(time.monotonic())
         yield from self.errors.findings(time.monotonic())
+        yield from self.other_ledgers.findings()
 
     def held_pools(self) -> frozenset[str]:
         """Return the pools of which nothing may go out: not every worker of theirs is known to read them."""
@@ -127,12 +126,12 @@ class ServerProbe:
     async def check_eviction(self) -> None:
         """Raise SettingsError where the ledger's Redis may delete keys of it, and that is not allowed."""
         if not self._allows_eviction:
-            redis_storage.check_eviction(mask(self._ledger.url), (await _info(self._ledger.client)).told)
+            redis_storage.check_eviction(mask(self._servers.ledger_url), (await _info(self._ledger.client)).told)
 
     async def ask(self) -> None:
         """Query all servers. Raises what Redis raises; the last answers are forgotten then."""
         # Before anybody waits for the answers: a server that hangs takes its time.
-        infos = await self._infos()
+        infos, _ = await asyncio.gather(self._infos(), self.other_ledgers.ask())
         async with self._asking:
             try:
                 self.seen = await self._ask(infos)
@@ -144,45 +143,41 @@ class ServerProbe:
         """Query only the workers, in one round trip. Raises what Redis raises; the last answers are kept then."""
         async with self._asking:
             if self.seen is not None:
-                living = await heartbeats.read_async(self._ledger.client, self._ledger.keys)
+                living = await heartbeats.read_async(self._servers.first, self._ledger.keys)
                 self.seen = msgspec.structs.replace(self.seen, **_of_workers(living))
                 return
         await self.ask()
 
     async def _ask(self, infos: Mapping[str, _Info]) -> ServerStats:
-        keys = self._ledger.keys
-        async with self._ledger.client.pipeline(transaction=False) as pipe:
-            pipe.xlen(keys.deadletters)
-            pipe.xrange(keys.deadletters, count=1)
-            pipe.hgetall(keys.workers)
-            pipe.hgetall(keys.counters)
-            pipe.time()
-            count, oldest, workers, stored, (now_s, now_us) = await pipe.execute()
-        counters = Counts.read(stored)
-        for takes in (self.errors, self.times, self.taken, self._entry_refusals):
-            takes.take(counters, time.monotonic())
-        self.had_events = counters.of("events") > 0
+        own = await read_totals(self._ledger.client, self._ledger.keys)
+        living = await heartbeats.read_async(self._servers.first, self._ledger.keys)
+        others = self.other_ledgers.totals
+        if (counted := self.other_ledgers.counts) is not None:
+            self.counters = Counts.sum_of((own.counters, counted))
+            for takes in (self.errors, self.times, self.taken, self._entry_refusals):
+                takes.take(self.counters, time.monotonic())
+        self.had_events = own.counters.of("events") > 0
+        totals = (own, *others)
         fullest = max((info.told for info in infos.values()), key=_share)
-        results_alone = self._ledger.results_url not in {self._ledger.url, self._ledger.broker_url}
+        results_alone = self._servers.results_url not in {self._servers.ledger_url, self._servers.broker_url}
         return ServerStats(
             queues=await self._ledger.queued(self._pool_names),
-            **_of_workers(heartbeats.alive(workers, now_s)),
-            deadletters=count,
-            deadletters_written=await self._deadletters_written(),
-            deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
-            redis_ms=now_s * 1000 + now_us // 1000,
-            signals_waiting=await self._signals_waiting(),
+            **_of_workers(living),
+            deadletters=sum(each.deadletters for each in totals),
+            deadletters_written=sum(each.deadletters_written for each in totals),
+            deadletter_age_s=max(each.deadletter_age_s for each in totals),
+            signals_waiting=_sum(each.signals_waiting for each in totals),
             redis_used_bytes=fullest.get("used_memory"),
             redis_limit_bytes=fullest.get("maxmemory"),
-            redis_save_failing=redis_storage.save_failing(infos[self._ledger.url].told),
+            redis_save_failing=redis_storage.save_failing(infos[self._servers.ledger_url].told),
             redis_full=self._memory_guard.full,
-            results_unavailable=infos[self._ledger.results_url].unavailable if results_alone else "",
+            results_unavailable=infos[self._servers.results_url].unavailable if results_alone else "",
             losses=[*self._losses(infos)],
         )
 
     def _losses(self, infos: Mapping[str, _Info]) -> Iterator[Finding]:
         for url, info in infos.items():
-            is_ledger = url == self._ledger.url
+            is_ledger = url == self._servers.ledger_url
             what = "Redis" if is_ledger else f"Redis {mask(url)}"
             yield from redis_storage.findings(
                 what, info.told, is_ledger=is_ledger, allows_eviction=self._allows_eviction
@@ -190,25 +185,11 @@ class ServerProbe:
 
     async def _infos(self) -> dict[str, _Info]:
         """Return the state of every server, by its URL, and pass it on to the memory guard."""
-        servers = self._ledger.servers
+        servers = self._servers.by_url
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():
             self._memory_guard.poll(mask(url), info.told.get("used_memory"), info.told.get("maxmemory"))
         return infos
-
-    async def _deadletters_written(self) -> int:
-        with suppress(ResponseError):  # before the first one there is no stream
-            about = await self._ledger.client.xinfo_stream(self._ledger.keys.deadletters)
-            return int(about["entries-added"])
-        return 0
-
-    async def _signals_waiting(self) -> int | None:
-        with suppress(ResponseError):  # before the first signal there is no stream
-            groups = await self._ledger.client.xinfo_groups(self._ledger.keys.signals)
-            for group in groups:
-                if group["name"] == GROUP.encode():
-                    return int(group["pending"]) + int(group["lag"] or 0)
-        return None
 
 
 def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
@@ -220,6 +201,12 @@ def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
         "living": living,
         "refused": [(worker.name, worker.refused) for worker in living if worker.refused],
     }
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum of those that are known; None: none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 async def _info(client: redis.Redis) -> _Info:

@@ -5,6 +5,7 @@ import mimetypes
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -116,24 +117,36 @@ class Page:
                 watcher.send(text)
 
     async def _ask(self) -> None:
-        client, keys = self._ledger.client, self._ledger.keys
         # Read again by one that takes over: what was relayed while it stood by, it was not told.
         if self._read_as_leader != self.state.leads:
             leads = self.state.leads
-            entries: Any = await client.xrevrange(keys.signals, count=SIGNALS_KEPT)
-            self.state.remember(entries)
+            self.state.remember(await self._last_signals())
             self._read_as_leader = leads
             # A browser may be quicker than Redis: what it was greeted with lacks these signals.
             if self.watchers:
                 self._send([self.state.hello()])
         if self.watchers or not self.state.counters:
-            counters: Any = await client.hgetall(keys.counters)
+            counters: Any = await self._ledger.client.hgetall(self._ledger.keys.counters)
             self.state.counted(Counts.read(counters))
+
+    async def _last_signals(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Return the last signals, newest first; those of other ledgers as far as these answer."""
+        key = self._ledger.keys.signals
+        found: Any = await self._ledger.client.xrevrange(key, count=SIGNALS_KEPT)
+        for other in self._ledger.servers.other_ledgers.values():
+            with suppress(*FAILED):
+                found += await other.xrevrange(key, count=SIGNALS_KEPT)
+        return sorted(found, key=_entry_order, reverse=True)[:SIGNALS_KEPT]
 
     async def _ask_warm_ups(self) -> None:
         if self.watchers and time.monotonic() >= self._warm_ups_due_s:
             self.state.warmed(await asyncio.to_thread(self._read_warm_ups))
             self._warm_ups_due_s = time.monotonic() + WARM_UPS_S
+
+
+def _entry_order(entry: tuple[bytes, object]) -> tuple[int, int]:
+    ms, _, seq = entry[0].partition(b"-")
+    return int(ms), int(seq)
 
 
 class _FileHandler(ReadOnlyHandler):

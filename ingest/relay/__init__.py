@@ -4,6 +4,7 @@ Only `components` makes it, and monitoring and the service use it. It knows the 
 """
 
 from ingest.relay.relay import CONSUMER, GROUP, TRIM_INTERVAL_S, Relay
+from ingest.relay.relays import Relays
 from ingest.relay.signal_streams import SignalStreams
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "GROUP",
     "TRIM_INTERVAL_S",
     "Relay",
+    "Relays",
     "SignalStreams",
     "outgoing_signal",
     "relay",
+    "relays",
     "signal_streams",
     "stream_publishing",
 ]

@@ -20,7 +20,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from redis.exceptions import ResponseError
 
 from ingest.counters import Counters
-from ingest.ledger import IngestLedger
+from ingest.ledger.relayed_ledger import RelayedLedger
 from ingest.relay.outgoing_signal import Fate, OutgoingSignal, decide
 from ingest.relay.signal_streams import SignalStreams
 from ingest.relay.stream_publishing import ANSWER_S, StreamPublishing
@@ -63,7 +63,7 @@ class Relay:
     def __init__(
         self,
         settings: Settings,
-        ledger: IngestLedger,
+        ledger: RelayedLedger,
         streams: SignalStreams,
         counters: Counters,
         show: Callable[[bytes, bytes], None],

@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 
 from tasks.clients.redis_client import reason
 from tasks.protocol.findings import Finding, unconfirmed
-from tasks.settings.model import Durability
+from tasks.settings.redis_settings import Durability
 
 #: How long Redis may take; less than a client waits for an answer.
 WAIT_MS = 1000

@@ -96,21 +96,26 @@ def _begun(batch: Batch[Any], key: str, epoch: str, fields: Sequence[str], answe
 
 
 class Ledger:
-    """A worker's connection to the ledger."""
+    """A worker's connection to the ledger of a shard."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self._client = client
+    def __init__(self, client: redis.Redis, namespace: str, first: redis.Redis | None = None) -> None:
+        """`first` is the ledger of the first shard, if it is another one: it has the configurations."""
+        self._client, self._first = client, first or client
         self.keys = LedgerKeys(namespace)
         #: The configurations that this worker uses.
-        self.known = KnownConfigurations(client, self.keys.configurations)
+        self.known = KnownConfigurations(self._first, self.keys.configurations)
         self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
         self._release_start = client.register_script(script("release_start"))
 
     @classmethod
-    def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
-        """Make a ledger; the connection opens at the first call."""
-        return cls(connect(settings, settings.ledger, **connection_options(retries=retries)), settings.namespace)
+    def connect(cls, settings: Settings, shard: int = 0, *, retries: int = 0) -> "Ledger":
+        """Make the ledger of a shard; its connections open at the first call. Raises LedgerError: it has none."""
+        options = connection_options(retries=retries)
+        own, *first = [
+            connect(settings, url, **options) for url in dict.fromkeys([settings.ledger_of(shard), settings.ledger])
+        ]
+        return cls(own, settings.namespace, *first)
 
     def begin(self, wanted: Sequence[Wanted]) -> list[BatchStart]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
@@ -163,4 +168,4 @@ class Ledger:
 
     def configuration(self, version: str) -> bytes | None:
         """Return the JSON of a configuration by its content hash."""
-        return self._client.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client
+        return self._first.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client

@@ -6,7 +6,7 @@ of one hash: `frames`, `skipped:kline`. Only this module knows how such a field 
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, cast
 
@@ -109,6 +109,14 @@ class Counts(Counter[CounterKey]):
                 if count.isdigit() and len(count) < 20
             }
         )
+
+    @classmethod
+    def sum_of(cls, counts: Iterable["Counts"]) -> "Counts":
+        """Return the sums."""
+        found = cls()
+        for each in counts:
+            found.update(each)
+        return found
 
     def add(self, name: CounterName, label: str | None = None, *, by: int = 1) -> None:
         """Count, with a label where the counter has one."""

@@ -133,6 +133,12 @@ def unavailable_results(url: str, why: str) -> Finding:
     return Finding("warning", "Redis (results)", says, do, "results_away")
 
 
+def unavailable_ledger(shard: int, url: str, why: str) -> Finding:
+    """Return the warning about the ledger of another shard that does not answer; `url` shows no password."""
+    says = f"{url} does not answer: that shard's lanes stand still, and its signals wait there: {why}"
+    return Finding("warning", f"ledger of shard {shard}", says, "start it, or fix LEDGER_URLS", "ledger_away")
+
+
 def unconfirmed(durability: str, why: str) -> Finding:
     """Return the fault that Redis does not keep what is committed in the way that LEDGER_DURABILITY asks for."""
     says = f"LEDGER_DURABILITY={durability}, and {why}: nothing that waits is settled"

@@ -21,6 +21,7 @@ __all__ = [
     "model",
     "nats_settings",
     "nats_url",
+    "redis_settings",
     "redis_url",
     "secret_files",
     "unknown_names",

@@ -21,6 +21,12 @@ def check(setting: Callable[[str], str]) -> None:
     for one, other in _TOGETHER:
         if bool(setting(one)) != bool(setting(other)):
             raise ValueError(f"{one.upper()} and {other.upper()} go together")
+    if setting("ledger_urls") and setting("ledger_url"):
+        raise ValueError("LEDGER_URL and LEDGER_URLS both say where the ledger is: give one")
+    if setting("ledger_urls") and setting("nats_partitions") == "0":
+        raise ValueError(
+            "LEDGER_URLS needs NATS_PARTITIONS: a shard with a ledger of its own reads its own frames only"
+        )
     for kind in ("nats", "redis"):
         names = [f"{kind}_tls_{what}" for what in ("ca", "cert", "key")]
         values.tls_files(", ".join(names).upper(), *map(setting, names))

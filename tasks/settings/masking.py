@@ -4,11 +4,11 @@ import re
 from urllib.parse import urlsplit
 
 #: Elsewhere, a comma or a semicolon may be part of a password.
-_BETWEEN = re.compile(r"([,;])(?=\s*\w+://)")
+_BETWEEN = re.compile(r"([,;\s])(?=\s*\w+://)")
 
 
 def mask(urls: str) -> str:
-    """Return `urls`, with commas or semicolons between, without logins: all before an @, whatever it is."""
+    """Return `urls`, with commas, semicolons or blanks between, without logins: all before an @, whatever it is."""
 
     def masked(url: str) -> str:
         return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(\s*\w+://)?.*@", r"\1***@", url, flags=re.DOTALL))

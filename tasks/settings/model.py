@@ -17,22 +17,20 @@ from tasks.errors import SettingsError
 from tasks.protocol.routing import Shard
 from tasks.settings import delivery, environment, groups, validation, values
 from tasks.settings.masking import mask
-from tasks.settings.nats_settings import NatsSettings, TlsFile
+from tasks.settings.nats_settings import NatsSettings
+from tasks.settings.redis_settings import REDIS_URLS, RedisSettings
 from tasks.settings.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
-RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
 WebsocketUrl = Annotated[str, AfterValidator(values.websocket_url)]
 HttpUrl = Annotated[str, AfterValidator(values.http_url)]
 LinkUrl = Annotated[str, AfterValidator(values.link_url)]
 StreamName = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w-]{1,64}$"))]
 Namespace = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w.-]{1,64}$"))]
-Durability = Literal["memory", "disk", "replica"]
 
-_REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
 #: Can be given as NAME_FILE.
 SECRETS = (
-    "nats_url", *_REDIS_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
+    "nats_url", *REDIS_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
     "api_token", *delivery.DELIVERY_SECRETS,
 )  # fmt: skip
 _BINANCE_URLS = (
@@ -40,10 +38,10 @@ _BINANCE_URLS = (
     "binance_coinm_url", "binance_spot_rest_url", "binance_usdm_rest_url",
 )  # fmt: skip
 #: May hold passwords: are shown without them.
-_URLS = ("nats_url", *_REDIS_URLS, "flower_url", "grafana_url", *_BINANCE_URLS)
+_URLS = ("nats_url", *REDIS_URLS, "flower_url", "grafana_url", *_BINANCE_URLS)
 
 
-class Settings(NatsSettings):
+class Settings(NatsSettings, RedisSettings):
     """The settings; each field is an environment variable of the same name in upper case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
@@ -93,24 +91,6 @@ class Settings(NatsSettings):
     small_results_per_s: int = Field(
         10, ge=0, description="results of tasks below 100 events that a process stores a second"
     )
-    redis_url: RedisUrl = Field(
-        "redis://127.0.0.1:6379/0",
-        description="broker, results and ledger, unless split below; rediss:// uses TLS; unix:///run/redis.sock?db=0 uses a local "
-        "socket; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels; sentinels:// asks them over TLS",
-    )
-    broker_url: RedisUrl = Field("", description="Celery's broker; default REDIS_URL")
-    result_url: RedisUrl = Field("", description="Celery's results; default REDIS_URL")
-    ledger_url: RedisUrl = Field("", description="our ledger; default REDIS_URL")
-    ledger_durability: Durability = Field(
-        "memory", description="what is committed counts at once, once it is on Redis's disk, or once a replica has it"
-    )
-    redis_sentinel_master: str = Field("mymaster", min_length=1, description="name of the master at the Sentinels")
-    redis_sentinel_password: str = Field("", description="password of the Sentinels themselves, if they have one")
-    redis_tls_ca: TlsFile = Field("", description="rediss://, sentinels://: file of the CA to trust, not the system's")
-    redis_tls_cert: TlsFile = Field(
-        "", description="rediss://, sentinels://: file of our certificate; needs REDIS_TLS_KEY"
-    )
-    redis_tls_key: TlsFile = Field("", description="rediss://, sentinels://: file of the certificate's key")
     namespace: Namespace = Field("rs", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
         Path(__file__).parents[1] / "strategies.toml", description="pools, strategies and their parameters"
@@ -218,21 +198,6 @@ class Settings(NatsSettings):
         """INGEST_SHARD, read."""
         number, _, count = self.ingest_shard.partition("/")
         return Shard(int(number), int(count))
-
-    @property
-    def broker(self) -> str:
-        """URL of Celery's broker."""
-        return self.broker_url or self.redis_url
-
-    @property
-    def results(self) -> str:
-        """URL of Celery's result store."""
-        return self.result_url or self.redis_url
-
-    @property
-    def ledger(self) -> str:
-        """URL of the ledger."""
-        return self.ledger_url or self.redis_url
 
     @property
     def research_path(self) -> Path:

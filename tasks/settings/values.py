@@ -65,6 +65,17 @@ def redis_url(value: str) -> str:
     return value
 
 
+def redis_urls(value: str) -> str:
+    """Return the URLs of different Redis servers or databases, with blanks between. Raises ValueError."""
+    urls = value.split()
+    addresses = [RedisAddress.parse(each) for each in urls]
+    if len(set(addresses)) < len(addresses):
+        raise ValueError("names one database of a Redis twice: each shard needs one of its own")
+    if len(urls) > MAX_SHARDS:
+        raise ValueError(f"names {len(urls)} ledgers; there are at most {MAX_SHARDS} shards")
+    return " ".join(urls)
+
+
 def websocket_url(value: str) -> str:
     """Return the address of a websocket, to which a query can be added. Raises ValueError."""
     return _url(value, "ws", "wss")

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import stamina
 import structlog
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.errors import LedgerError
 from tasks.ledger import STARTS_EXPIRE_S, LedgerKeys, lane_field, script
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
@@ -48,10 +51,8 @@ class StrikeWriter:
 
     def __init__(self, settings: Settings) -> None:
         """The connection opens at the first strike."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self._client = connect_async(settings, settings.ledger, **options)
-        self._keys = LedgerKeys(settings.namespace)
-        self._script = self._client.register_script(script("strike"))
+        self._settings, self._keys = settings, LedgerKeys(settings.namespace)
+        self._clients: dict[str, Redis] = {}
 
     async def write(self, strike: Strike) -> None:
         """Write a strike, and log it. Never raises what Redis raises."""
@@ -59,15 +60,24 @@ class StrikeWriter:
         try:
             async for attempt in stamina.retry_context(on=FAILED, attempts=None, timeout=_TRY_S, wait_max=1.0):
                 with attempt:
-                    answer: bytes = await self._script(*strike_arguments(self._keys, strike))
-        except FAILED as error:
+                    answer: bytes = await self._script(strike)(*strike_arguments(self._keys, strike))
+        except (*FAILED, LedgerError) as error:
             log.warning("a strategy ended its process, which could not be written down", **said, error=str(error))
         else:
             log.error("a strategy ended its process", **said, followed_by=answer.decode())
 
+    def _script(self, strike: Strike) -> AsyncScript:
+        """Return the script on the ledger of the batch's shard. Raises LedgerError: there is none."""
+        url = self._settings.ledger_of(strike.batch.shard)
+        if url not in self._clients:
+            options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+            self._clients[url] = connect_async(self._settings, url, **options)
+        return self._clients[url].register_script(script("strike"))
+
     async def close(self) -> None:
-        """Close the connection."""
-        await self._client.aclose()
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.aclose()
 
 
 class ChildrenGuard:

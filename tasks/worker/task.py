@@ -19,6 +19,7 @@ from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
+from tasks.settings.values import MAX_SHARDS
 from tasks.telemetry import tracing
 from tasks.telemetry.rate_limit import RateLimit
 from tasks.worker import runner, worker_metrics
@@ -36,9 +37,9 @@ SMALL_EVENTS = 100
 _strategies = StrategyCache()
 
 
-@lru_cache(maxsize=1)
-def _ledger() -> Ledger:
-    return Ledger.connect(load())
+@lru_cache(maxsize=MAX_SHARDS)
+def _ledger(shard: int = 0) -> Ledger:
+    return Ledger.connect(load(), shard)
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +59,7 @@ def process(payload: bytes) -> runner.TaskSummary:
     with bounded(load().run_limit_s), noted():
         carried = _unpack(payload)
         with _log_context(carried), ignored_if_refused(), _failures_counted(carried):
-            results = runner.run(carried, _ledger(), _strategies.find, observer=_reporter())
+            results = runner.run(carried, _ledger(carried[0].shard), _strategies.find, observer=_reporter())
     return _report(carried, results, perf_counter() - started_s)
 
 

@@ -22,7 +22,7 @@ from compose.local.processes import Instance
 from compose.local.servers import HOST, start_redis
 from compose.local.waiting import wait_for
 from tasks.ledger.confirmation import Confirmation
-from tasks.settings.model import Durability
+from tasks.settings.redis_settings import Durability
 from tests.bench import latencies, pipelines, runs
 from tests.bench.mix import Mix
 from tests.bench.pipelines import Setup

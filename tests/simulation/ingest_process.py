@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.refused_frames import RefusedFrames
-from ingest.relay import Relay, SignalStreams
+from ingest.relay import Relay, Relays, SignalStreams
 from ingest.service import CHECKPOINT_S, RETRY_S, Service
 from ingest.sources.base import Source
 from ingest.sources.jetstream import StreamSource
@@ -111,7 +111,7 @@ class SimulatedIngest(Service):
 
     def _main_loop(self) -> list[asyncio.Task[None]]:
         components = self.components
-        steps = {
+        steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
             "tick": (TICK_S, components.sender.poll),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, components.notice_listener.follow),
@@ -121,7 +121,7 @@ class SimulatedIngest(Service):
         if isinstance(components.active_configuration, ActiveConfiguration):
             steps["configurations"] = (CHECKPOINT_S, components.active_configuration.restore)
         if self._is_first:
-            steps["relay"] = (RETRY_S, components.relay.run)
+            steps |= {name: (RETRY_S, step) for name, step in components.relays.steps.items()}
             steps["signal_streams"] = (CHECKPOINT_S, components.signal_streams.ask)
         self._tasks |= {name: asyncio.create_task(components.steps.every(*step)) for name, step in steps.items()}
         return list(self._tasks.values())
@@ -150,7 +150,7 @@ def _components(
     it.active_configuration = configuration
     it.checkpoints = Checkpoints(it.ledger, it.lanes, it.counters, it.refused, it.source)
     it.sender = Sender(
-        it.lanes, it.ledger, CeleryPublisher(it.ledger.broker, chosen.celery_prefix, "ingest"), it.counters,
+        it.lanes, it.ledger, CeleryPublisher(it.ledger.servers.broker, chosen.celery_prefix, "ingest"), it.counters,
         it.active_configuration, it.source,
         SenderConditions(RUN_LIMIT_S, lambda: workforce, on_restart=it.checkpoints.forget),
     )  # fmt: skip
@@ -186,9 +186,10 @@ def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
     it.server_probe = SimpleNamespace(check_eviction=_nothing)
     it.status_responder = SimpleNamespace(answer=_nothing)
     it.signal_streams = SignalStreams(it.settings, nats)
-    it.relay = Relay(
+    relay = Relay(
         it.settings, it.ledger, it.signal_streams, it.counters, lambda *_: None, trim_interval_s=3.0, answer_s=1.0
     )
+    it.relays = Relays({0: relay}, _nothing)
 
 
 class _HeldConnection:

@@ -144,7 +144,7 @@ class Rig:
         self.sender = Sender(
             self.lanes,
             self.ledger,
-            CeleryPublisher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
+            CeleryPublisher(self.ledger.servers.broker, settings.celery_prefix, "ingest@test"),
             self.counters,
             ActiveConfiguration(ConfigurationStore(settings), configuration),
             CORE,

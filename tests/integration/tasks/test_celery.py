@@ -131,6 +131,6 @@ async def test_ingest_and_doctor_read_the_url_as_celery_does(servers, namespace,
 
     ledger = IngestLedger(settings)
     try:
-        assert await ledger.broker.llen(f"{settings.celery_prefix}depth") == 2
+        assert await ledger.servers.broker.llen(f"{settings.celery_prefix}depth") == 2
     finally:
         await ledger.close()

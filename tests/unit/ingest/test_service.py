@@ -13,7 +13,7 @@ class Relay:
     """A relay that waits for a stream or for rights, until it is asked often enough."""
 
     def __init__(self, *, waits_for_streams: bool) -> None:
-        self.waits_for_streams, self.asked = waits_for_streams, 0
+        self.waits_for_streams, self.asked, self.steps = waits_for_streams, 0, ["relay"]
 
     async def drain(self) -> bool:
         self.asked += 1
@@ -28,5 +28,5 @@ async def test_a_stop_asks_again_only_for_what_a_stream_may_still_take(
 ):
     relay = Relay(waits_for_streams=waits_for_streams)
     ended = asyncio.create_task(asyncio.sleep(0))
-    service: Any = SimpleNamespace(_is_first=True, _tasks={"relay": ended}, components=SimpleNamespace(relay=relay))
+    service: Any = SimpleNamespace(_is_first=True, _tasks={"relay": ended}, components=SimpleNamespace(relays=relay))
     assert (await Service._drain_relay(service, 60.0), relay.asked) == (drained, asked)
