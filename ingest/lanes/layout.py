@@ -44,13 +44,13 @@ class Layout:
         if (stored.ledgers, stored.ledger) != (self._stored.ledgers, self._stored.ledger):
             raise SettingsError(
                 f"LEDGER_URLS: it holds {_place(stored)} where {_place(self._stored)} should be: "
-                "put that right, or stop all shards and `./run tasks ledger move`"
+                "put that right, or stop all shards and move it (`./run ingest move-ledger --help`)"
             )
         shared = [pool for pool in stored.partitions.keys() & self._stored.partitions if self._moves(pool, stored)]
         if self._has_own_ledger and shared:
             raise SettingsError(
                 f"pool {shared[0]} is keyed in another way than before, so that its records belong into other ledgers: "
-                "stop all shards and `./run tasks ledger move`"
+                "stop all shards and move them (`./run ingest move-ledger --help`)"
             )
 
     def _moves(self, pool: str, stored: _StoredLayout) -> bool:
