@@ -24,7 +24,7 @@ from tasks.clients.redis_client import FAILED
 from tasks.ledger import heartbeats
 from tasks.protocol import redis_storage
 from tasks.protocol.counters import Counts
-from tasks.protocol.findings import Finding, refusals, unavailable_results, workforce
+from tasks.protocol.findings import Finding, other_ledgers, refusals, unavailable_results, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import runs_sweeps_alone
 from tasks.protocol.worker_kinds import is_always_readable, old_workers, unreadable_pools
@@ -109,6 +109,8 @@ class ServerProbe:
         if self.seen:
             yield from workforce(self.seen.workforce.listening, self._pool_names, invocation.command("celery"))
             yield from old_workers(self.seen.living, self._pools)
+            known = {worker.name: worker.ledgers for worker in self.seen.living}
+            yield from other_ledgers(known, len(self._servers.ledger_urls))
             yield from refusals(self.seen.refused)
             yield from self.seen.losses
             if self.seen.results_unavailable:

@@ -44,6 +44,8 @@ class _HeartbeatEntry(msgspec.Struct):
     kinds: tuple[str, ...] = ("depth", "trade")
     #: The tables of the strategies file that its code can read, beside those of version 1.0.
     tables: tuple[str, ...] = ()
+    #: How many ledgers it knows.
+    ledgers: int = 1
 
 
 class _StoredHeartbeat(_HeartbeatEntry, kw_only=True):
@@ -70,6 +72,8 @@ class LiveWorker(msgspec.Struct, frozen=True):
     kinds: Sequence[str] = ("depth", "trade")
     #: The tables of the strategies file that its code can read, beside those of version 1.0.
     tables: Sequence[str] = ()
+    #: How many ledgers it knows.
+    ledgers: int = 1
 
 
 _decode = msgspec.json.Decoder(_StoredHeartbeat).decode
@@ -89,7 +93,7 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[LiveWorker]:
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
-            told, reads = (entry.queues, entry.processes, entry.version), (entry.kinds, entry.tables)
+            told, reads = (entry.queues, entry.processes, entry.version), (entry.kinds, entry.tables, entry.ledgers)
             seen.append(LiveWorker(node, *told, age_s, round(ahead_s, 3), entry.refused, *reads))
     return seen
 
@@ -122,7 +126,7 @@ class Heartbeat:
         """Take a name that no other worker has; the connection opens at the first call."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._client = connect_async(settings, settings.ledger, **options)
-        self._keys = LedgerKeys(settings.namespace)
+        self._keys, self._ledgers = LedgerKeys(settings.namespace), len(settings.ledgers)
         self._name = name
         self._write = self._client.register_script(script("heartbeat"))
 
@@ -131,7 +135,8 @@ class Heartbeat:
 
         `refused` is the control command that it refused last, if that was lately.
         """
-        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused, KINDS, TABLES)
+        clock_ms = time.time_ns() // 10**6
+        said = _HeartbeatEntry(clock_ms, list(queues), processes, VERSION, refused, KINDS, TABLES, self._ledgers)
         await self._call(msgspec.json.encode(said))
 
     async def leave(self) -> None:

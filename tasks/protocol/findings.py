@@ -25,6 +25,8 @@ NAMES = (
     "redis_cannot_save",
     "redis_unconfirmed",
     "ledger_damaged",
+    "ledger_away",
+    "ledgers_differ",
     "no_number",
     "commits_refused",
     "results_away",
@@ -137,6 +139,16 @@ def unavailable_ledger(shard: int, url: str, why: str) -> Finding:
     """Return the warning about the ledger of another shard that does not answer; `url` shows no password."""
     says = f"{url} does not answer: that shard's lanes stand still, and its signals wait there: {why}"
     return Finding("warning", f"ledger of shard {shard}", says, "start it, or fix LEDGER_URLS", "ledger_away")
+
+
+def other_ledgers(workers: Mapping[str, int], ledgers: int) -> Iterator[Finding]:
+    """Yield a warning about workers that know another number of ledgers than there are; `workers` has it by their names."""
+    if differing := [name for name, count in workers.items() if count != ledgers]:
+        says = (
+            f"{named_some(differing)}: the number of ledgers that they know is not {ledgers}, so that they commit nothing of "
+            "some shards: what they take waits until it is sent again"
+        )
+        yield Finding("warning", "workers", says, "give them ingest's LEDGER_URLS, and restart them", "ledgers_differ")
 
 
 def unconfirmed(durability: str, why: str) -> Finding:

@@ -1,7 +1,7 @@
 """A pipeline of several ingest processes, each with a Redis of its own for its ledger."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from compose.local.processes import Instance, Process
@@ -68,6 +68,7 @@ class SplitStack(Stack):
 @contextmanager
 def split(workers: int = 2, pool: str = "solo", **environment: str) -> Iterator[SplitStack]:
     """Start a pipeline with two ledgers."""
-    more: Mapping[str, str] = environment
-    with running(Plan(workers, pool, environment=more), SplitStack) as stack:
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    with running(Plan(workers, pool, environment=environment, redis_options=options), SplitStack) as stack:
+        assert isinstance(stack, SplitStack)
         yield stack
