@@ -32,4 +32,4 @@ class ApiLedger:
         if "states" in vars(self):
             self.states.close()
         self.store.close()
-        self.reader.client.close()
+        self.reader.close()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ingest.api.ledger import ApiLedger
 from ingest.api.problem import ApiError, Fault
 from tasks.errors import SettingsError
-from tasks.ledger import pager
+from tasks.ledger import entry_id, pager
 from tasks.ops.time_arguments import since_ms
 
 #: Entries that one request looks through at most; what comes after them, the next page has.
@@ -24,9 +24,9 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=500, description="entries at most")] = 50
-    cursor: Annotated[str, Field(pattern=r"^(\d{1,20}-\d{1,20})?$", description="`next_cursor` of the page before")] = (
-        ""
-    )
+    cursor: Annotated[
+        str, Field(pattern=rf"^({entry_id.PATTERN})?$", description="`next_cursor` of the page before")
+    ] = ""
     since: Time = ""
     until: Time = ""
 
@@ -53,7 +53,7 @@ def page_of(
     start, until = at_ms(ledger, query.since, "since") or 0, at_ms(ledger, query.until, "until")
     end = f"({query.cursor}" if query.cursor else "+" if until is None else str(until)
     found: list[T] = []
-    entries = pager.entries(ledger.reader.client, stream, f"{start}-0", end, page=batch, backwards=True)
+    entries = pager.entries(ledger.reader.clients, stream, f"{start}-0", end, page=batch, backwards=True)
     for scanned, (name, fields) in enumerate(entries, start=1):
         taken = read(name, fields)
         if taken is not None:

@@ -55,7 +55,7 @@ def main(command: Callable[[], object] = _program) -> None:
     except _refused_by_redis() as error:
         from tasks.settings import load, mask  # noqa: PLC0415 help pages need no settings
 
-        command_line.echo(f"error: Redis at {mask(load().ledger)}: {error}", err=True)
+        command_line.echo(f"error: Redis at {mask(' '.join(load().ledgers))}: {error}", err=True)
         raise SystemExit(1) from None
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "damaged",
     "dead_letters",
     "deliveries",
+    "entry_id",
     "entry_stream",
     "frame_field",
     "heartbeats",

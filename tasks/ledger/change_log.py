@@ -41,7 +41,9 @@ class ChangeLog:
 
     def _changes(self, start: str, end: str, *, backwards: bool) -> Iterator[ConfigurationChange]:
         page = 100 if backwards else pager.PAGE
-        for name, fields in pager.entries(self._client, self._keys.history, start, end, page=page, backwards=backwards):
+        for name, fields in pager.entries(
+            [self._client], self._keys.history, start, end, page=page, backwards=backwards
+        ):
             try:
                 yield msgspec.structs.replace(_decode(fields.get(b"change", b"")), entry=name)
             except UNREADABLE as error:

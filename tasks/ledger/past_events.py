@@ -12,8 +12,12 @@ from tasks.settings import Settings
 
 def is_past(settings: Settings, event: AnyEvent) -> bool:
     """Whether any pool has seen this event already. Raises what `FAILED` names when Redis is unavailable."""
+    return any(_is_past(settings, url, event) for url in settings.ledgers)
+
+
+def _is_past(settings: Settings, url: str, event: AnyEvent) -> bool:
     keys = LedgerKeys(settings.namespace)
-    with connect(settings, settings.ledger, **connection_options()) as client:
+    with connect(settings, url, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
             # A worker replaces a record that can't be read, and says so.
             with suppress(*UNREADABLE):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import redis
 
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration import Configuration
@@ -39,19 +40,27 @@ class LedgerReader:
     """Read access to the ledger for commands and summaries."""
 
     def __init__(self, settings: Settings) -> None:
-        self.client = connect(settings, settings.ledger, **connection_options(retries=3))
+        options = connection_options(retries=3)
+        #: Of every ledger; and of the first, which has what belongs to no shard.
+        self.clients = tuple(connect(settings, url, **options) for url in settings.ledgers)
+        self.client = self.clients[0]
         self.keys = LedgerKeys(settings.namespace)
 
     @classmethod
     def reach(cls, settings: Settings) -> "LedgerReader":
-        """Connect now. Raises ServerUnavailableError."""
-        reader = cls(settings)
-        try:
-            reader.client.ping()
-        except FAILED as error:
-            where = mask(settings.ledger)
-            raise ServerUnavailableError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
+        """Connect now. Raises ServerUnavailableError: a ledger does not answer."""
+        reader, setting = cls(settings), "LEDGER_URLS" if settings.ledger_urls else "REDIS_URL"
+        for client, url in zip(reader.clients, settings.ledgers, strict=True):
+            try:
+                client.ping()
+            except FAILED as error:
+                raise ServerUnavailableError(f"Redis does not answer at {mask(url)} ({setting}): {error}") from None
         return reader
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self.clients:
+            client.close()
 
     def aliases(self) -> dict[str, AliasedStrategy]:
         """Return the aliases of strategies. Raises LedgerError: they can't be read."""
@@ -67,10 +76,8 @@ class LedgerReader:
 
         Raises UnreadableEntryError: an entry has no such field.
         """
-        for name, fields in pager.entries(self.client, stream, start):
-            if field not in fields:
-                raise UnreadableEntryError.of(stream, name, KeyError(field.decode()))
-            yield name, fields[field]
+        for entry in pager.entries(self.clients, stream, start):
+            yield entry[0], _value(stream, field, entry)
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
         """Yield (pool, field, record) of every record. Raises LedgerError: one can't be read."""
@@ -87,23 +94,20 @@ class LedgerReader:
 
     def _fields(self, pattern: str) -> Iterator[tuple[str, str, bytes]]:
         prefix = self.keys.pool("")
-        for key in self.client.scan_iter(match=f"{prefix}*", count=CHUNK):
-            pool = key.decode().removeprefix(prefix)
-            for field, packed in self.client.hscan_iter(key, match=pattern, count=CHUNK):
-                yield pool, field.decode(errors="replace"), packed
+        for client in self.clients:
+            for key in client.scan_iter(match=f"{prefix}*", count=CHUNK):
+                pool = key.decode().removeprefix(prefix)
+                for field, packed in client.hscan_iter(key, match=pattern, count=CHUNK):
+                    yield pool, field.decode(errors="replace"), packed
 
     def symbols(self) -> set[str]:
         """Return every symbol of which an event was ever given to a strategy."""
-        found: set[str] = set()
-        for key in self.client.scan_iter(match=f"{self.keys.pool('')}*", count=CHUNK):
-            for field, _ in self.client.hscan_iter(key, match="record:*:*:*", count=CHUNK):
-                found.add(symbol_of(field.decode(errors="replace").split(":")[2]))
-        return found
+        return {symbol_of(field.split(":")[2]) for _, field, _ in self._fields("record:*:*:*")}
 
     def counters(self) -> Counts:
-        """Return every counter of the ledger."""
-        stored: dict[bytes, bytes] = self.client.hgetall(self.keys.counters)  # type: ignore[assignment]  # a sync client
-        return Counts.read(stored)
+        """Return every counter, summed over the ledgers."""
+        stored: Iterator[Any] = (client.hgetall(self.keys.counters) for client in self.clients)
+        return Counts.sum_of(map(Counts.read, stored))
 
     def audit(self) -> Audit:
         """Return the configurations of the run. Raises LedgerError when the ledger holds none."""
@@ -149,11 +153,22 @@ class LedgerReader:
             raise LedgerError(f"the paper accounts can't be read: {error}") from None
 
     def is_trimmed(self, stream: str) -> bool:
-        """Return whether a stream has had more entries than it holds."""
-        if not self.client.exists(stream):
-            return False
-        about: Any = self.client.xinfo_stream(stream)
-        return bool(about["entries-added"] != about["length"])
+        """Return whether a stream has had more entries than it holds, in any ledger."""
+        return any(_is_trimmed(client, stream) for client in self.clients)
+
+    def first_kept(self, stream: str, field: bytes) -> Iterator[bytes]:
+        """Yield the first entry of a stream in each ledger that has had more than it holds.
+
+        Raises UnreadableEntryError: an entry has no such field.
+        """
+        for client, part in zip(self.clients, pager.parts(self.clients, stream), strict=True):
+            if _is_trimmed(client, stream) and (first := next(part, None)):
+                yield _value(stream, field, first)
+
+    def clocks_ms(self) -> list[int]:
+        """Return the clock of each ledger, which dates its entries: unix milliseconds."""
+        times = (client.time() for client in self.clients)
+        return [now_s * 1_000 + now_us // 1_000 for now_s, now_us in times]
 
     def _refuse_trimmed(self, stream: str, refusal: str | None = None) -> None:
         if self.is_trimmed(stream):
@@ -167,3 +182,17 @@ class LedgerReader:
             except _NO_SIGNAL as error:
                 raise UnreadableEntryError.of(self.keys.signals, name, error) from None
             yield line
+
+
+def _value(stream: str, field: bytes, entry: pager.Entry) -> bytes:
+    name, fields = entry
+    if field not in fields:
+        raise UnreadableEntryError.of(stream, name, KeyError(field.decode()))
+    return fields[field]
+
+
+def _is_trimmed(client: redis.Redis, stream: str) -> bool:
+    if not client.exists(stream):
+        return False
+    about: Any = client.xinfo_stream(stream)
+    return bool(about["entries-added"] != about["length"])

@@ -15,6 +15,7 @@ __all__ = [
     "flower_queues",
     "flower_server",
     "flower_shutdown",
+    "ledger_parts",
     "prune_plan",
     "record_reset",
     "retry",

@@ -15,6 +15,7 @@ from tasks.configuration.audit import read_line
 from tasks.errors import UNREADABLE
 from tasks.events import KINDS, Position
 from tasks.frames.symbols import symbol_of, token
+from tasks.ledger.entry_id import by_ledger
 from tasks.protocol.records import unpack
 
 #: So many symbols, and about so many bytes, are removed at once: Redis does nothing else meanwhile.
@@ -38,6 +39,8 @@ class LedgerField(NamedTuple):
     pool: str
     name: str
     packed: bytes
+    #: The number of the ledger that holds it.
+    ledger: int = 0
 
     @property
     def kind(self) -> str:
@@ -64,6 +67,21 @@ class IdleSymbol(msgspec.Struct):
     def size(self) -> int:
         """About how many bytes it takes to send."""
         return sum(len(each.name) + len(each.packed) for each in self.fields) + sum(map(len, self.lines))
+
+    @property
+    def parts(self) -> dict[int, "IdleSymbol"]:
+        """What each ledger holds of it, by the ledger's number; ids of lines as the ledger has them.
+
+        More than one does where it is in a pool that is keyed by all symbols, too.
+        """
+        lines = by_ledger(self.lines)
+        ledgers = sorted({*lines, *(each.ledger for each in self.fields)})
+        return {
+            ledger: IdleSymbol(
+                self.name, [each for each in self.fields if each.ledger == ledger], lines.get(ledger, [])
+            )
+            for ledger in ledgers
+        }
 
     def expected(self, pools: Iterable[str]) -> Iterator[tuple[str, str, bytes]]:
         """Yield pool, field and what it must hold: every record that there may be, and what stands beside them."""

@@ -18,6 +18,7 @@ from tasks.errors import UNREADABLE, LedgerError
 from tasks.ledger import script
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lua import pack, string
+from tasks.ops.ledger_parts import change_each
 from tasks.ops.states import KEEP, StateFilter, StateReset, StateStore, StoredField
 from tasks.protocol import records
 from tasks.settings import Settings
@@ -32,16 +33,17 @@ class RecordReset:
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises ServerUnavailableError."""
         self._states, self._keys = StateStore(settings), LedgerKeys(settings.namespace)
-        self._client: Any = connect(settings, settings.ledger, **connection_options())
-        # One that never sends twice: a second time it would find its own records in the way.
-        self._write = self._client.register_script(script("seed"))
+        # They never send twice: a second time they would find their own records in the way.
+        clients = [connect(settings, url, **connection_options()) for url in settings.ledgers]
+        self._first: Any = clients[0]
+        self._write = [client.register_script(script("seed")) for client in clients]
 
-    def find(self, chosen: StateFilter) -> list[StoredField]:
-        """Return the records that can be reset, sorted by pool and name."""
-        return sorted(self._found(chosen), key=lambda each: each.name)
+    def find(self, chosen: StateFilter, ledger: int | None = None) -> list[StoredField]:
+        """Return the records that can be reset, sorted by pool and name; of one ledger alone, if given."""
+        return sorted(self._found(chosen, ledger), key=lambda each: each.name)
 
-    def _found(self, chosen: StateFilter) -> Iterator[StoredField]:
-        for each in self._states.find(chosen):
+    def _found(self, chosen: StateFilter, ledger: int | None) -> Iterator[StoredField]:
+        for each in self._states.find(chosen, ledger):
             if not each.name.is_state:
                 # A worker replaces what can't be read, and says so.
                 with suppress(*UNREADABLE):
@@ -49,24 +51,31 @@ class RecordReset:
                         yield each
 
     def reset(self, chosen: StateFilter, author: str, reason: str) -> int:
-        """Reset the records that `chosen` takes, all at once; return how many. Nothing of a batch in flight is lost.
+        """Reset the records that `chosen` takes, those of a ledger all at once; return how many.
 
-        Raises LedgerError when the pipeline is always faster.
+        Nothing of a batch in flight is lost. Raises LedgerError when the pipeline is always faster, or where some ledgers
+        are changed and another one refused.
         """
+        ledgers = dict.fromkeys(range(len(self._write)), chosen)
+        return sum(change_each(ledgers, lambda ledger, of: self._reset_in(ledger, of, author, reason)))
+
+    def _reset_in(self, ledger: int, chosen: StateFilter, author: str, reason: str) -> int:
         for _ in range(TRIES):
-            found = self.find(chosen)
-            if not found or self._is_written(found, chosen, author, reason):
+            found = self.find(chosen, ledger)
+            if not found or self._is_written(ledger, found, chosen, author, reason):
                 return len(found)
         raise LedgerError("the pipeline changes these records all the time; nothing was reset: try again")
 
-    def _is_written(self, found: Sequence[StoredField], chosen: StateFilter, author: str, reason: str) -> bool:
+    def _is_written(
+        self, ledger: int, found: Sequence[StoredField], chosen: StateFilter, author: str, reason: str
+    ) -> bool:
         by_pool: dict[str, list[StoredField]] = defaultdict(list)
         for each in found:
             by_pool[each.name.pool].append(each)
-        version = self._client.hget(self._keys.configuration, "version") or b""
+        version = self._first.hget(self._keys.configuration, "version") or b""
         keys = [self._keys.resets, self._keys.configuration, *map(self._keys.pool, by_pool)]
         pools = [_write_of(pool, its, chosen, author, reason) for pool, its in by_pool.items()]
-        answer: bytes = self._write(keys=keys, args=[KEEP, version, pack(pools)])
+        answer: bytes = self._write[ledger](keys=keys, args=[KEEP, version, pack(pools)])
         return answer == b"seeded"
 
 

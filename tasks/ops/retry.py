@@ -26,7 +26,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.dead_letters import QUEUE_ENTRY, DeadLetter
 from tasks.protocol.records import Record
-from tasks.protocol.routing import Router, partition
+from tasks.protocol.routing import Router, partition, shard_of
 from tasks.protocol.utc_time import utc_iso_ms
 from tasks.settings import Settings
 
@@ -143,10 +143,10 @@ class Retry:
     ) -> None:
         """Wait so long at most for what becomes of the letters of a round."""
         self._settings, self._nats, self._wait_s, self._on_sent = settings, nats, wait_s, on_sent
-        self._redis: Any = reader.client
+        self._clients: tuple[Any, ...] = reader.clients
         self._keys, self._store = reader.keys, DeadLetterStore(reader)
-        #: Up to which letter those were read that come meanwhile.
-        self._read_until = "0-0"
+        #: Up to which letter of each ledger those were read that come meanwhile.
+        self._read_until = list[str]()
         store = ConfigurationStore(settings)
         version = store.version()
         self._router = Router((store.read(version) if version else read(settings.strategies_file)).routes())
@@ -173,7 +173,7 @@ class Retry:
                 yield outcome
             else:
                 open_.append(outcome)
-        self._read_until = self._store.newest_id()
+        self._read_until = self._store.newest_ids()
         for subject, raw in dict.fromkeys(each.frame for each in open_):
             await self._nats.publish(subject, raw)
             for each in open_:
@@ -211,15 +211,14 @@ class Retry:
 
     def _records(self, event: AnyEvent, pools: Iterable[str]) -> dict[str, Record]:
         field = records.field(event)
-        return {name: records.unpack(self._redis.hget(self._keys.pool(name), field)) for name in pools}
+        lanes = {lane.pool: lane for lane in self._router.lanes_of(event.venue, event.symbol, event.kind)}
+        held = {name: self._clients[shard_of(lanes[name], len(self._clients))] for name in pools}
+        return {name: records.unpack(client.hget(self._keys.pool(name), field)) for name, client in held.items()}
 
     def _poll(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, RetryResult]]:
         # Records before letters: a commit writes both, so a record that has moved has its letter there.
         moved = [self._moved(each) for each in open_]
-        new = []
-        for letter in self._store.between(f"({self._read_until}"):
-            self._read_until = letter.id
-            new.append(letter.letter)
+        new = [letter.letter for letter in self._store.after(self._read_until)]
         found: list[tuple[RetryAttempt, RetryResult]] = []
         for each, word in zip(open_, moved, strict=True):
             other = next((other for other in new if each.recurs_in(other)), None)

@@ -16,6 +16,7 @@ from tasks.frames.symbols import symbol_of
 from tasks.protocol import records
 from tasks.protocol.findings import named_some
 from tasks.protocol.records import Record
+from tasks.protocol.routing import Pool, shard_of
 
 
 class SeedWrite(NamedTuple):
@@ -37,6 +38,8 @@ class PoolSeed(NamedTuple):
 
     pool: str
     writes: list[SeedWrite]
+    #: The number of the ledger that holds them.
+    ledger: int = 0
 
     @property
     def states(self) -> int:
@@ -56,6 +59,16 @@ class PoolSeed(NamedTuple):
     @property
     def _changed(self) -> list[str]:
         return [each.field for each in self.writes if each.changes]
+
+
+def by_ledger(pool: Pool, past: Mapping[str, bytes], ledgers: int) -> dict[int, dict[str, bytes]]:
+    """Return a pool's fields by the number of the ledger in which they belong, of `ledgers`."""
+    found: dict[int, dict[str, bytes]] = {}
+    for field, packed in past.items():
+        venue, symbol = _whose(field)
+        ledger = shard_of(pool.lane_of(venue, symbol_of(symbol)), ledgers)
+        found.setdefault(ledger, {})[field] = packed
+    return found
 
 
 def plan(pool: str, past: Mapping[str, bytes], stored: Mapping[str, bytes], *, replace: bool) -> PoolSeed:

@@ -6,7 +6,8 @@ reset comes between two batches: no event sees half of it, and no run that read 
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,7 @@ from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.frames.symbols import spellings, symbol_of, token
 from tasks.ledger import pager, script
 from tasks.ledger.reader import CHUNK, LedgerReader
+from tasks.ops.ledger_parts import change_each
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 
@@ -36,6 +38,8 @@ class StateField(NamedTuple):
     is_state: bool
     #: The strategy of a state, the kind of a record.
     what: str
+    #: The number of the ledger that holds it.
+    ledger: int = 0
 
     @property
     def field(self) -> str:
@@ -43,13 +47,13 @@ class StateField(NamedTuple):
         return ":".join(("state" if self.is_state else "record", self.venue, token(self.symbol), self.what))
 
     @classmethod
-    def parse(cls, pool: str, field: bytes) -> "StateField | None":
-        """Read a field; None: it is neither a record nor a state."""
+    def parse(cls, pool: str, field: bytes, ledger: int = 0) -> "StateField | None":
+        """Read a field of a ledger; None: it is neither a record nor a state."""
         words = field.decode(errors="replace").split(":", 3)
         if len(words) < 4 or words[0] not in {"record", "state"}:
             return None
         kind, venue, symbol, what = words
-        return cls(pool, venue, symbol_of(symbol), kind == "state", what)
+        return cls(pool, venue, symbol_of(symbol), kind == "state", what, ledger)
 
 
 class StateFilter(NamedTuple):
@@ -130,41 +134,55 @@ class StateStore:
 
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises ServerUnavailableError."""
-        reader = LedgerReader.reach(settings)
-        self._reader: Any = reader.client
-        self._keys = reader.keys
-        # One that never sends twice: what came in between would be removed too.
-        self._once = connect(settings, settings.ledger, **connection_options())
-        self._reset = self._once.register_script(script("reset"))
+        self._reader = LedgerReader.reach(settings)
+        self._keys = self._reader.keys
+        # They never send twice: what came in between would be removed too.
+        self._once = [connect(settings, url, **connection_options()) for url in settings.ledgers]
+        self._reset = [client.register_script(script("reset")) for client in self._once]
 
     def close(self) -> None:
         """Close the connections."""
-        self._once.close()
+        for client in self._once:
+            client.close()
         self._reader.close()
 
-    def find(self, chosen: StateFilter) -> Iterator[StoredField]:
-        """Yield the selected fields, each once, unordered. They are read page by page while the pipeline runs."""
-        prefix = self._keys.pool("")
-        for key in self._reader.scan_iter(match=f"{prefix}*", count=CHUNK):
+    def find(self, chosen: StateFilter, ledger: int | None = None) -> Iterator[StoredField]:
+        """Yield the selected fields, each once, unordered; of one ledger alone, if given.
+
+        They are read page by page while the pipeline runs.
+        """
+        for number in range(len(self._once)) if ledger is None else [ledger]:
+            yield from self._find(chosen, number)
+
+    def _find(self, chosen: StateFilter, ledger: int) -> Iterator[StoredField]:
+        prefix, client = self._keys.pool(""), self._reader.clients[ledger]
+        for key in client.scan_iter(match=f"{prefix}*", count=CHUNK):
             pool, seen = key.decode().removeprefix(prefix), set[bytes]()
             if chosen.pool not in {"", pool}:
                 continue
-            for field, packed in self._reader.hscan_iter(key, match=chosen.pattern, count=CHUNK):
-                name = StateField.parse(pool, field)
+            for field, packed in client.hscan_iter(key, match=chosen.pattern, count=CHUNK):
+                name = StateField.parse(pool, field, ledger)
                 if name and chosen.takes(name) and field not in seen:
                     seen.add(field)
                     yield StoredField(name, packed)
 
     def reset(self, reset: StateReset, names: Sequence[StateField]) -> int:
-        """Remove states of one pool, all at once; return how many there were."""
-        fields = [name.field for name in names]
+        """Remove states of one pool, those of a ledger all at once; return how many there were.
+
+        Raises LedgerError: some ledgers are changed, and another one refused.
+        """
+        ordered = sorted(names, key=lambda name: name.ledger)
+        fields = {ledger: [name.field for name in held] for ledger, held in groupby(ordered, lambda name: name.ledger)}
+        return sum(change_each(fields, lambda ledger, held: self._reset_in(ledger, reset, held)))
+
+    def _reset_in(self, ledger: int, reset: StateReset, fields: Sequence[str]) -> int:
         keys = [self._keys.pool(reset.pool), self._keys.resets]
-        removed: int = self._reset(keys=keys, args=[msgspec.json.encode(reset), KEEP, *fields])
+        removed: int = self._reset[ledger](keys=keys, args=[msgspec.json.encode(reset), KEEP, *fields])
         return removed
 
     def history(self) -> Iterator[ResetResult]:
-        """Yield the resets and seedings, oldest first. Raises UnreadableEntryError."""
-        for name, fields in pager.entries(self._reader, self._keys.resets):
+        """Yield the resets and seedings, oldest first, of each ledger by itself. Raises UnreadableEntryError."""
+        for name, fields in pager.entries(self._reader.clients, self._keys.resets):
             try:
                 reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))
                 symbols = int(fields.get(b"symbols", 0))

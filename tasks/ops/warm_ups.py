@@ -1,7 +1,7 @@
 """How far the states of strategies have warmed up, for the page, the API and the command line alike."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -55,8 +55,9 @@ def warm_ups(reader: LedgerReader, configuration: Configuration) -> dict[str, Wa
 
 def _of_states(reader: LedgerReader, pool: str, strategy: BoundStrategy) -> Iterator[WarmUp]:
     pattern = StateFilter(pool=pool, strategy=strategy.name).pattern
-    stored = reader.client.hscan_iter(reader.keys.pool(pool), match=pattern, count=CHUNK)
-    for field, packed in islice(stored, MAX_STATES):
+    key = reader.keys.pool(pool)
+    stored = (client.hscan_iter(key, match=pattern, count=CHUNK) for client in reader.clients)
+    for field, packed in islice(chain.from_iterable(stored), MAX_STATES):
         name = StateField.parse(pool, field)
         if name is None:
             continue

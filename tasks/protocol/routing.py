@@ -46,6 +46,11 @@ class Pool(msgspec.Struct, frozen=True):
         """All lanes of this pool, in the order of their numbers."""
         return tuple(LaneId(self.name, number) for number in range(1 if self.key == "all" else self.partitions))
 
+    def lane_of(self, venue: Venue, symbol: str) -> LaneId:
+        """Return the lane of a symbol's events."""
+        lanes = self.lanes
+        return lanes[partition(venue, symbol, len(lanes))]
+
     def wants(self, symbol: str, kind: Kind) -> bool:
         """Whether this pool's strategies see such an event."""
         return kind in self.kinds and (not self.symbols or symbol in self.symbols)
@@ -54,6 +59,11 @@ class Pool(msgspec.Struct, frozen=True):
 def partition(venue: Venue, symbol: str, partitions: int) -> int:
     """Return the partition of a symbol: crc32 of "venue:symbol", modulo `partitions`."""
     return crc32(f"{venue}:{symbol}".encode()) % partitions
+
+
+def shard_of(lane: LaneId, shards: int) -> int:
+    """Return the number of the shard that owns a lane; where each has a ledger of its own, that one holds it."""
+    return lane.partition % shards
 
 
 class Shard(NamedTuple):
@@ -69,7 +79,7 @@ class Shard(NamedTuple):
 
     def owns(self, lane: LaneId) -> bool:
         """Whether the lane is this shard's; so the one lane of a pool keyed by `all` is shard 0's."""
-        return lane.partition % self.total == self.number
+        return shard_of(lane, self.total) == self.number
 
 
 ALONE = Shard(0, 1)
@@ -99,8 +109,6 @@ class Router:
         if lanes is None:
             if len(self._known) >= MAX_SYMBOLS:
                 self._known.clear()
-            wanted = (
-                pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind)
-            )
+            wanted = (pool.lane_of(venue, symbol) for pool in self.pools if pool.wants(symbol, kind))
             lanes = self._known[key] = tuple(lane for lane in wanted if self.shard.owns(lane))
         return lanes

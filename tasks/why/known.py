@@ -69,13 +69,13 @@ def in_ledger(settings: Settings, reader: LedgerReader, question: Question) -> K
     notes = [] if change else [f"the history of the configuration does not tell who put {version} in force"]
     resets = _resets(settings, question, name)
     seeded = [_in_force_at(history, done.at_ms) or version for done in resets if done.reset.files]
-    notes += [_describe(done, name) for done in resets]
+    notes += dict.fromkeys(_describe(done, name) for done in resets)
     return KnownConfigurations(chosen, every, audit, answer, notes, "".join(seeded[-1:]), _letters(reader))
 
 
 def _letters(reader: LedgerReader) -> tuple[DeadLetter, ...]:
     """Return the dead letters that may tell of unseen events; reading all others would take seconds."""
-    packed = (fields.get(b"letter", b"") for _, fields in pager.entries(reader.client, reader.keys.deadletters))
+    packed = (fields.get(b"letter", b"") for _, fields in pager.entries(reader.clients, reader.keys.deadletters))
     return tuple(dead_letters.read(each) for each in packed if any(word in each for word in UNSEEN))
 
 

@@ -43,7 +43,7 @@ def _holding(
 ) -> Iterator[tuple[bytes, int]]:
     """Yield the entries in which the id stands somewhere, each with its time; reading all others would take seconds."""
     sought = identity.encode()
-    entries = pager.entries(reader.client, stream, end=bounds.until, backwards=True)
+    entries = pager.entries(reader.clients, stream, end=bounds.until, backwards=True)
     for name, fields in islice(entries, bounds.entries):
         packed = fields.get(field, b"")
         if sought in packed:

@@ -21,6 +21,7 @@ from tasks.errors import LedgerError, SettingsError
 from tasks.history import input_options
 from tasks.history.input_report import CountingReport
 from tasks.ledger.configurations import ConfigurationStore
+from tasks.ledger.entry_id import EntryId
 from tasks.ledger.reader import LedgerReader
 from tasks.ops import configuration_edits
 from tasks.paper import read_accounts
@@ -106,11 +107,12 @@ def _live() -> ComparedRun:
     """Return what the live pipeline has committed. Raises LedgerError: no configuration is in force yet."""
     settings = load()
     reader, store = LedgerReader.reach(settings), ConfigurationStore(settings)
-    keys, until_ms = reader.keys, _now_ms(reader)
+    keys, until_ms = reader.keys, reader.clocks_ms()
 
     def committed(stream: str, field: bytes) -> Iterator[bytes]:
         # What one commit wrote into several streams has one time: of each commit all is taken, or nothing.
-        return (packed for name, packed in reader.entries(stream, field) if int(name.partition("-")[0]) < until_ms)
+        found = ((EntryId.parse(name), packed) for name, packed in reader.entries(stream, field))
+        return (packed for entry, packed in found if entry.ms < until_ms[entry.ledger])
 
     in_force = store.in_force().configuration
     lines = list(map(audit.read_line, committed(keys.audit, b"line")))
@@ -132,11 +134,6 @@ def _live() -> ComparedRun:
     )
 
 
-def _now_ms(reader: LedgerReader) -> int:
-    now_s, now_us = reader.client.time()
-    return now_s * 1_000 + now_us // 1_000
-
-
 class _Dated(msgspec.Struct):
     """The time in an entry of the streams that are compared."""
 
@@ -153,8 +150,8 @@ def _kept_since_ms(reader: LedgerReader) -> int:
     """Return the time since which the streams hold all, by their first entries; 0: they were never trimmed."""
     keys = reader.keys
     streams = ((keys.signals, b"signal"), (keys.shadowed, b"shadowed"), (keys.positions, b"position"))
-    first = (next(reader.entries(*each), None) for each in streams if reader.is_trimmed(each[0]))
-    return max((msgspec.json.decode(entry[1], type=_Dated).at_ms for entry in first if entry), default=0)
+    first = (packed for each in streams for packed in reader.first_kept(*each))
+    return max((msgspec.json.decode(packed, type=_Dated).at_ms for packed in first), default=0)
 
 
 def _running(chosen: Configuration) -> list[RunningPool]:

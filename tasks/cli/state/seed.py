@@ -1,6 +1,7 @@
 """`./run tasks state seed`: states that a backtest of recordings computes are put into the ledger."""
 
 import getpass
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from tasks.errors import RecordingError, SettingsError
 from tasks.history import input_options
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import CountingReport
+from tasks.ops.seed_plan import PoolSeed
 from tasks.ops.state_seed import SeedContent, StateSeeder
 from tasks.settings import load
 
@@ -42,7 +44,7 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
 
     Bars, warm-up, cool-down and paper accounts come along. An event of the recordings is a repeat when it comes live.
 
-    All is put in at once, or nothing; batches that are in flight are refused and sent again.
+    All is put in at once, or nothing, of several ledgers each; batches in flight are refused and sent again.
 
     Refused where the ledger has had events that the recordings lack, and without --replace where something is there.
 
@@ -55,8 +57,16 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
     if overwritten and not yes:
         command_line.confirm(f"overwrite {overwritten:,} records and states for good?")
     done = seeder.seed(content, author or getpass.getuser(), reason, replace=replace)
+    _tell(done)
+
+
+def _tell(done: list[PoolSeed]) -> None:
+    states, records = Counter[str](), Counter[str]()
     for each in done:
-        command_line.echo(f"pool {each.pool}: put in {each.states:,} states and {each.records:,} records")
+        states[each.pool] += each.states
+        records[each.pool] += each.records
+    for pool in states:
+        command_line.echo(f"pool {pool}: put in {states[pool]:,} states and {records[pool]:,} records")
     if not done:
         command_line.echo("the ledger holds all of these already")
 
@@ -84,7 +94,8 @@ def _content(
         raise RecordingError(f"no strategy takes anything of {', '.join(map(str, paths))}; nothing was put in")
     for name, count in finished.result.errors.items():
         backtest.warn(f"{name} raised on {count:,} events of the recordings, which its states lack")
-    return SeedContent(finished.fields, in_force.version, strategies, symbols, tuple(map(str, paths)))
+    pools = {pool.name: pool for pool in in_force.routes()}
+    return SeedContent(finished.fields, in_force.version, strategies, symbols, tuple(map(str, paths)), pools)
 
 
 def _refuse_switched_off(chosen: Configuration, strategies: list[str]) -> None:

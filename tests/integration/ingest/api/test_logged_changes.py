@@ -70,20 +70,20 @@ def test_a_retry_that_fails_midway_logs_what_it_had_applied(
     events = [trade(id=1, symbol=symbol) for symbol in ("ADAUSDT", "BTCUSDT", "ETHUSDT")]
     packed = [dead_letters.pack(DeadLetter("condemned", "", pool="trade", event=each)) for each in events]
     first, second, third = (client.xadd(keys.deadletters, {"letter": each}).decode() for each in packed)  # type: ignore[union-attr]
-    newest_id, drop = DeadLetterStore.newest_id, DeadLetterStore.drop
+    newest_ids, drop = DeadLetterStore.newest_ids, DeadLetterStore.drop
 
-    def applied_meanwhile(store: DeadLetterStore) -> str:
+    def applied_meanwhile(store: DeadLetterStore) -> list[str]:
         for each in events[:2]:
             record = Record(id=each.id, time_ms=each.time_ms, count=1)
             client.hset(keys.pool("trade"), records.field(each), records.pack(record))
-        return newest_id(store)
+        return newest_ids(store)
 
     def dropped_once(store: DeadLetterStore, ids: Sequence[str]) -> int:
         if list(ids) == [second]:
             raise redis.ConnectionError("gone")
         return drop(store, ids)
 
-    monkeypatch.setattr(DeadLetterStore, "newest_id", applied_meanwhile)
+    monkeypatch.setattr(DeadLetterStore, "newest_ids", applied_meanwhile)
     monkeypatch.setattr(DeadLetterStore, "drop", dropped_once)
     with capture_logs() as logs:
         answer = api.post("/dead-letters/retry", {"ids": [first, second, third], "wait_s": 0.1, "changed_by": "ann"})
@@ -100,10 +100,10 @@ def test_a_retry_that_fails_before_it_has_sent_anything_is_not_logged(
     packed = dead_letters.pack(DeadLetter("condemned", "", pool="trade", event=trade()))
     name: bytes = client.xadd(keys.deadletters, {"letter": packed})  # type: ignore[assignment]
 
-    def gone(_: DeadLetterStore) -> str:
+    def gone(_: DeadLetterStore) -> list[str]:
         raise redis.ConnectionError("gone")
 
-    monkeypatch.setattr(DeadLetterStore, "newest_id", gone)
+    monkeypatch.setattr(DeadLetterStore, "newest_ids", gone)
     with capture_logs() as logs:
         assert api.post("/dead-letters/retry", {"ids": [name.decode()]}).status == 503
     assert changes_in(logs) == []

@@ -103,8 +103,8 @@ def test_a_pipeline_that_is_always_faster_is_told(client, keys, ledger, resetter
     seqs = iter(range(3, 1_000))
     found = resetter.find
 
-    def changed(chosen: StateFilter) -> Any:
-        stored = found(chosen)
+    def changed(*chosen: Any) -> Any:
+        stored = found(*chosen)
         run(ledger, sent(next(seqs), 2), Echo.create({}))
         return stored
 

@@ -16,6 +16,7 @@ from tasks.ops import state_seed
 from tasks.ops.state_seed import SeedContent, StateSeeder
 from tasks.ops.states import StateStore
 from tasks.protocol.records import Record, unpack
+from tasks.protocol.routing import Pool
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
 from tests.support.running import run, starts
@@ -25,7 +26,7 @@ RECORD = "record:spot:BTCUSDT:trade"
 
 
 def content(fields: Mapping[str, Mapping[str, bytes]]) -> SeedContent:
-    return SeedContent(fields, "c1", "", "", ("past.jsonl",))
+    return SeedContent(fields, "c1", "", "", ("past.jsonl",), {name: Pool(name, ("trade",)) for name in fields})
 
 
 class Bench(NamedTuple):
@@ -106,8 +107,8 @@ def meanwhile(bench: Bench, *actions: Callable[[], object]) -> None:
     """Have each action done between a plan and its writing, one a plan."""
     planned, left = bench.seeder._stored, list(actions)
 
-    def stored(pool: str) -> dict[str, bytes]:
-        found = planned(pool)
+    def stored(ledger: int, pool: str) -> dict[str, bytes]:
+        found = planned(ledger, pool)
         if left:
             left.pop(0)()
         return found
