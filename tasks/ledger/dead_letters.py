@@ -107,4 +107,9 @@ class DeadLetterStore:
 
     def drop(self, ids: Sequence[str]) -> int:
         """Remove letters, those of a ledger all at once; return how many were there."""
-        return sum(int(self._clients[ledger].xdel(self._stream, *held)) for ledger, held in by_ledger(ids).items())
+        held = by_ledger(ids)
+        return sum(
+            int(client.xdel(self._stream, *held[ledger]))
+            for ledger, client in enumerate(self._clients)
+            if ledger in held
+        )
