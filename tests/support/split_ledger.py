@@ -22,7 +22,7 @@ from tests.support.strategies import Echo, trades
 from tests.support.strategies.positions import closed
 
 #: Of shard 0 and of shard 1.
-HOMES = ("ETHUSDT", "BTCUSDT")
+HOMES = ("BTCUSDT", "ETHUSDT")
 POOL = Pool("trade", ("trade",), partitions=2)
 
 
