@@ -81,24 +81,24 @@ def _faults(error: SettingsError) -> list[str]:
 
 def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
     """Query all servers at once, so that the timeouts of unavailable ones run concurrently."""
-    from tasks.ops import delivery_findings, doctor_probes  # noqa: PLC0415 they bring NATS, which few commands need
+    from tasks.ops import delivery_findings, doctor_probes, ledger_probes  # noqa: PLC0415 they bring NATS, which few commands need
 
     pools = chosen.routes() if chosen else ()
     with ThreadPoolExecutor() as threads:
         servers = {
-            roles: threads.submit(doctor_probes.ask_redis, settings, url, roles)
+            url: threads.submit(doctor_probes.ask_redis, settings, url, roles)
             for url, roles in doctor_probes.servers(settings).items()
         }
         nats = threads.submit(doctor_probes.ask_nats, settings)
         queues = threads.submit(doctor_probes.ask_queues, settings, pools)
-        ledger = threads.submit(doctor_probes.ask_ledger, settings, pools)
+        ledger = threads.submit(ledger_probes.ask_ledger, settings, pools)
         delivering = threads.submit(delivery_findings.ask, settings)
-        foreign = threads.submit(doctor_probes.ask_foreign_keys, settings, pools)
+        foreign = threads.submit(ledger_probes.ask_foreign_keys, settings, pools)
         ports = [
             threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
         ]
-        up = {role for roles, server in servers.items() if not server.result().unavailable for role in roles}
+        up = {url for url, server in servers.items() if not server.result().unavailable}
         nats_facts, port_facts = nats.result(), [port.result() for port in ports]
         yield from doctor_checks.once(
             chain.from_iterable(
@@ -106,12 +106,14 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
                 for server in servers.values()
             ),
             doctor_checks.nats(nats_facts),
-            _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
-            _diagnosed("ledger", foreign, iter) if "ledger" in up else (),
-            _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
-            if "ledger" in up
+            _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools))
+            if settings.broker in up
             else (),
-            _diagnosed("ledger", delivering, delivery_findings.findings) if "ledger" in up else (),
+            _diagnosed("ledger", foreign, iter) if settings.ledger in up else (),
+            _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
+            if settings.ledger in up
+            else (),
+            _diagnosed("ledger", delivering, delivery_findings.findings) if settings.ledger in up else (),
             *(status.findings or () for status in nats_facts.ingest),
             *(facts.findings for facts in port_facts),
             map(doctor_checks.port, port_facts),

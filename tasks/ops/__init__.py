@@ -16,6 +16,7 @@ __all__ = [
     "flower_server",
     "flower_shutdown",
     "ledger_parts",
+    "ledger_probes",
     "prune_plan",
     "record_reset",
     "retry",

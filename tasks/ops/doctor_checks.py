@@ -10,7 +10,7 @@ from tasks import invocation
 from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.ledger.heartbeats import LiveWorker
-from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.ops.doctor_facts import LedgerFacts, MisplacedLedger, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol import redis_storage
 from tasks.protocol.findings import Finding, Sign, age, unavailable_results, unconfirmed, workforce
 from tasks.protocol.routing import Pool
@@ -35,7 +35,7 @@ def redis(facts: RedisFacts, *, allows_eviction: bool = False) -> Iterator[Findi
         return
     if facts.unavailable:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
-        settings = ", ".join(names[role] for role in facts.roles)
+        settings = ", ".join(dict.fromkeys(names.get(role, "LEDGER_URLS") for role in facts.roles))
         do = f"start it, or fix REDIS_URL or {settings}: `./run tasks config show` has them"
         yield Finding("fault", what, f"{facts.url}: {facts.unavailable}", do, "redis_away")
         return
@@ -52,10 +52,9 @@ def redis(facts: RedisFacts, *, allows_eviction: bool = False) -> Iterator[Findi
         yield Finding("warning", what, refusal, _allowing(refusal))
     if info:
         yield from _kind(what, info)
-        is_ledger = "ledger" in facts.roles
-        yield from redis_storage.findings(what, info, is_ledger=is_ledger, allows_eviction=allows_eviction)
+        yield from redis_storage.findings(what, info, is_ledger=facts.is_ledger, allows_eviction=allows_eviction)
         yield from _memory(what, info)
-    if info and "ledger" in facts.roles:
+    if info and facts.is_ledger:
         yield from _persistence(what, info, facts.save)
         yield from _durability(what, info, facts.durability)
     if facts.clock_ahead_s is not None:
@@ -153,6 +152,7 @@ def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
 def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> Iterator[Finding]:
     """Yield the findings about the ledger; `chosen` is the strategies file, None: it is invalid."""
     pools = chosen.routes() if chosen else ()
+    yield from map(_misplaced, facts.misplaced)
     if chosen:
         yield from _version_in_use(facts, chosen)
     yield from _lanes(facts, pools, namespace)
@@ -165,6 +165,13 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
         # Of the queues that are in force ingest itself tells; those of another file hold nothing.
         if finding.name != "queue_unserved" or not _is_of_another_file(facts, chosen):
             yield finding
+
+
+def _misplaced(of: MisplacedLedger) -> Finding:
+    what = "ledger" if of.wanted is None else f"ledger of shard {of.wanted}"
+    held = f"the ledger of shard {of.shard} of {of.shards}" if of.shards else "the one ledger of all shards"
+    do = "put LEDGER_URLS right, or stop all shards and `./run tasks ledger move`"
+    return Finding("fault", what, f"{of.url} holds {held}", do)
 
 
 def _is_of_another_file(facts: LedgerFacts, chosen: Configuration | None) -> bool:

@@ -14,7 +14,7 @@ from tasks.protocol.ingest_status import IngestStatus
 class RedisFacts(msgspec.Struct, frozen=True):
     """State of one Redis server."""
 
-    #: Which of ours it serves: broker, results, ledger.
+    #: Which of ours it serves: broker, results, ledger, or `ledger of shard 1` where each shard has one.
     roles: tuple[str, ...]
     #: Without a password.
     url: str
@@ -31,6 +31,11 @@ class RedisFacts(msgspec.Struct, frozen=True):
     #: What LEDGER_DURABILITY asks of it.
     durability: str = "memory"
 
+    @property
+    def is_ledger(self) -> bool:
+        """Whether it is the ledger, or that of a shard."""
+        return any(role.startswith("ledger") for role in self.roles)
+
 
 class QueueFacts(msgspec.Struct, frozen=True):
     """Tasks waiting in the queues."""
@@ -42,6 +47,18 @@ class QueueFacts(msgspec.Struct, frozen=True):
     unreadable: Mapping[str, int]
     #: Tasks in Celery's default queue, which no worker of ours listens to.
     astray: int = 0
+
+
+class MisplacedLedger(msgspec.Struct, frozen=True):
+    """A Redis that holds the ledger of another shard than it is said to be the ledger of."""
+
+    #: Without a password.
+    url: str
+    #: Whose it should be; None: there is one ledger of all shards.
+    wanted: int | None
+    #: Whose it is, and of how many shards; of 0: of all.
+    shard: int
+    shards: int
 
 
 class LedgerFacts(msgspec.Struct, frozen=True):
@@ -62,6 +79,7 @@ class LedgerFacts(msgspec.Struct, frozen=True):
     overlay: Overlay = ()
     #: Versions in use whose content can't be read in the ledger.
     lost: tuple[str, ...] = ()
+    misplaced: tuple[MisplacedLedger, ...] = ()
 
 
 class NatsFacts(msgspec.Struct, frozen=True):

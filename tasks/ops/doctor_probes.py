@@ -15,11 +15,8 @@ from nats.js.errors import Error as JetStreamError
 
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import FAILED, connect, connection_options
-from tasks.configuration.stored import StoredConfiguration, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import LedgerKeys, heartbeats, key_types, lane_field, number_fields
-from tasks.ledger.known_configurations import is_readable
-from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.ops.doctor_facts import NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, IngestStatus, decode
 from tasks.protocol.routing import Pool
@@ -61,16 +58,22 @@ def client(settings: Settings, url: str) -> redis.Redis:
     return connect(settings, url, **connection_options() | patience)
 
 
+def ledger_name(settings: Settings, number: int) -> str:
+    """Return what a ledger is called: with its number, where there are several."""
+    return f"ledger of shard {number}" if len(settings.ledgers) > 1 else "ledger"
+
+
 def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return the URL of each Redis server, and what it is for."""
-    roles = {"broker": settings.broker, "results": settings.results, "ledger": settings.ledger}
+    ledgers = {ledger_name(settings, number): url for number, url in enumerate(settings.ledgers)}
+    roles = {"broker": settings.broker, "results": settings.results} | ledgers
     return {url: tuple(role for role, its in roles.items() if its == url) for url in dict.fromkeys(roles.values())}
 
 
 def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFacts:
     """Return the facts of one server; where it can't be reached, `unavailable` is the reason: nothing is raised.
 
-    `roles` are what it is to us: broker, results, ledger. What it refuses to tell stands in `refused`.
+    `roles` are what it is to us: broker, results, a ledger. What it refuses to tell stands in `refused`.
     """
     refused: list[str] = []
 
@@ -139,50 +142,6 @@ def _task(entry: bytes) -> str | None:
         return _message(entry).headers.task
     except UNREADABLE:
         return None
-
-
-def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
-    """Return the contents of the ledger. Raises what Redis raises."""
-    keys = LedgerKeys(settings.namespace)
-    shards = range(settings.shard.total)
-    with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
-        for shard in shards:
-            pipe.hget(keys.shard(shard), "epoch")
-        for pool in pools:
-            pipe.hmget(keys.pool(pool.name), [lane_field(lane) for lane in pool.lanes])
-        pipe.hmget(keys.configuration, "version", "file", "overlay")
-        pipe.xlen(keys.deadletters)
-        pipe.xrevrange(keys.deadletters, count=1)
-        pipe.time()
-        *held, in_force, letters, newest, (now_s, now_us) = pipe.execute()
-        workers = heartbeats.read(server, keys)
-        stored = StoredConfiguration.of(*in_force)
-        in_use = [version for version in dict.fromkeys((stored.version, stored.file)) if version]
-        lost = [version for version in in_use if not is_readable(version, server.hget(keys.configurations, version))]
-    positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
-    written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
-    return LedgerFacts(
-        {shard: (epoch or b"").decode() for shard, epoch in zip(shards, held, strict=False)},
-        {pool: sum(position is not None for position in its) for pool, its in positions.items()},
-        stored.version,
-        stored.file,
-        letters,
-        None if written_ms is None else now_s + now_us / 1e6 - written_ms / 1_000,
-        workers,
-        kept_overlay(stored) or (),
-        tuple(lost),
-    )
-
-
-def ask_foreign_keys(settings: Settings, pools: Sequence[Pool]) -> list[Finding]:
-    """Return what is found about keys and fields of the ledger that somebody else wrote. Raises what Redis raises."""
-    names, keys = [pool.name for pool in pools], LedgerKeys(settings.namespace)
-    typed = key_types.typed_keys(keys, range(settings.shard.total), names)
-    numbers = number_fields.number_fields(keys, names)
-    with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
-        key_types.queue_probes(pipe, [*typed, *numbers])
-        answers = pipe.execute(raise_on_error=False)
-    return [*key_types.findings(typed, answers[: len(typed)]), *number_fields.findings(numbers, answers[len(typed) :])]
 
 
 def ask_nats(settings: Settings) -> NatsFacts:

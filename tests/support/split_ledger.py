@@ -16,7 +16,7 @@ from tasks.protocol.routing import Pool, shard_of
 from tasks.settings import Settings
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS
-from tests.support.ledger import batch, start_epoch
+from tests.support.ledger import EPOCH, batch, start_epoch
 from tests.support.running import run
 from tests.support.strategies import Echo, trades
 from tests.support.strategies.positions import closed
@@ -38,6 +38,7 @@ class SplitLedger:
         self._done: dict[tuple[int, int], int] = {}
         for client in self.clients:
             start_epoch(client, self.keys)
+        self.clients[1].hset(self.keys.shard(1), "epoch", str(EPOCH))
 
     def home(self, symbol: str) -> int:
         """Return the number of the ledger of a symbol."""

@@ -10,7 +10,7 @@ import redis
 
 from tasks.ledger import LedgerKeys
 from tasks.ledger.lease import Lease
-from tasks.ops.doctor_probes import ask_foreign_keys
+from tasks.ops.ledger_probes import ask_foreign_keys
 from tasks.protocol.routing import Pool
 from tests.support.sending import one_pool
 from tests.support.service import Ingest, ingest
