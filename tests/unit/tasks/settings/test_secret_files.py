@@ -47,6 +47,18 @@ SEVERAL = "NATS_TOKEN and NATS_NKEY are logins of different kinds: give one"
         ({"NATS_PASSWORD": "a"}, "NATS_USER and NATS_PASSWORD go together"),
         ({"NATS_TLS_CERT": __file__}, "NATS_TLS_CERT and NATS_TLS_KEY go together"),
         ({"REDIS_TLS_KEY": __file__}, "REDIS_TLS_CERT and REDIS_TLS_KEY go together"),
+        (
+            {"LEDGER_URLS": "redis://a redis://b", "NATS_PARTITIONS": "64", "LEDGER_URL": "redis://a"},
+            "LEDGER_URL and LEDGER_URLS both say where the ledger is: give one",
+        ),
+        (
+            {"LEDGER_URLS": "redis://a redis://b"},
+            "LEDGER_URLS needs NATS_PARTITIONS: a shard with a ledger of its own reads its own frames only",
+        ),
+        (
+            {"LEDGER_URLS": "redis://a:6379 redis://a/0", "NATS_PARTITIONS": "64"},
+            "LEDGER_URLS: names one database of a Redis twice: each shard needs one of its own",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_one_line(monkeypatch, given, fault):

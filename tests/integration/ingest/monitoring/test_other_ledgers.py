@@ -1,0 +1,116 @@
+"""What a shard learns of the ledgers of others, and what their absence means to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from ingest.ledger import IngestLedger
+from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.server_stats import ServerProbe
+from ingest.relay import GROUP
+from tasks.errors import SettingsError
+from tasks.ledger import LedgerKeys
+from tasks.ledger.heartbeats import Heartbeat
+from tasks.protocol.routing import Pool
+from tasks.settings import Settings
+
+NOBODY = "redis://127.0.0.1:9/0"
+
+
+def split(first: str, second: str, namespace: str, shard: str = "0/2") -> Settings:
+    urls = f"{first} {second}"
+    return Settings(redis_url=first, ledger_urls=urls, nats_partitions=2, ingest_shard=shard, namespace=namespace)
+
+
+@asynccontextmanager
+async def probing(settings: Settings) -> AsyncIterator[ServerProbe]:
+    ledger = IngestLedger(settings)
+    try:
+        yield ServerProbe(ledger, [Pool("trade", ("trade",))], MemoryGuard(0.9))
+    finally:
+        await ledger.close()
+
+
+@pytest.fixture
+def second(redis_url: str) -> Any:
+    with redis.Redis.from_url(redis_url.removesuffix("/0") + "/1") as client:
+        yield client
+
+
+@pytest.fixture
+def two(redis_url: str, keys: LedgerKeys) -> Settings:
+    return split(redis_url, redis_url.removesuffix("/0") + "/1", keys.namespace)
+
+
+def names(probe: ServerProbe) -> set[str]:
+    return {finding.name for finding in probe.findings()}
+
+
+async def test_counters_dead_letters_and_waiting_signals_are_those_of_all_ledgers(
+    two: Settings, client: redis.Redis, second: redis.Redis, keys: LedgerKeys
+):
+    for ledger, number in ((client, 2), (second, 3)):
+        ledger.hset(keys.counters, mapping={"events": 10**number, "errors:echo": number})
+        ledger.xgroup_create(keys.signals, GROUP, id="0", mkstream=True)
+        for _ in range(number):
+            ledger.xadd(keys.deadletters, {"letter": "x"})
+            ledger.xadd(keys.signals, {"signal": "x"})
+    async with probing(two) as probe:
+        await probe.ask()
+        assert probe.seen
+        assert (probe.seen.deadletters, probe.seen.deadletters_written, probe.seen.signals_waiting) == (5, 5, 5)
+        assert (probe.counters.of("events"), probe.counters.of("errors", "echo")) == (1_100, 5)
+
+
+async def test_another_shards_ledger_that_is_away_is_told_and_stops_nothing_else(redis_url: str, keys: LedgerKeys):
+    async with probing(split(redis_url, NOBODY, keys.namespace)) as probe:
+        await probe.ask()
+        assert probe.seen
+        assert probe.seen.deadletters == 0
+        (finding,) = [each for each in probe.findings() if each.name == "ledger_away"]
+        assert finding.sign == "warning"
+        assert "127.0.0.1:9" in finding.says
+
+
+async def test_counters_are_not_taken_before_each_ledger_has_answered(redis_url: str, client, keys: LedgerKeys):
+    """A part of the sum would look like a fall, and the rest of it like so many errors at once."""
+    client.hset(keys.counters, mapping={"events": 5, "errors:echo": 9})
+    async with probing(split(redis_url, NOBODY, keys.namespace)) as probe:
+        await probe.ask()
+        assert probe.counters.of("events") == 0
+        assert "strategy_errors" not in names(probe)
+
+
+async def test_workers_that_know_another_number_of_ledgers_are_named(two: Settings):
+    async with probing(two) as probe:
+        for name, ours in (("w-right", two), ("w-wrong", knowing_one(two))):
+            heartbeat = Heartbeat(ours, name)
+            await heartbeat.announce(1, ["trade"])
+            await heartbeat.close()
+        await probe.ask()
+        (finding,) = [each for each in probe.findings() if each.name == "ledgers_differ"]
+        assert "w-wrong" in finding.says
+        assert "w-right" not in finding.says
+
+
+def knowing_one(settings: Settings) -> Settings:
+    """Return the settings of a worker that knows only the first ledger."""
+    return settings.model_copy(update={"ledger_urls": "", "ledger_url": settings.ledger})
+
+
+async def test_the_second_shard_reads_workers_in_the_first_ledger(two: Settings):
+    heartbeat = Heartbeat(two, "w1")
+    await heartbeat.announce(2, ["trade"])
+    await heartbeat.close()
+    async with probing(two.model_copy(update={"ingest_shard": "1/2"})) as probe:
+        await probe.ask()
+        assert probe.seen
+        assert probe.seen.workers == 1
+
+
+def test_as_many_ledgers_as_shards_are_needed(two: Settings):
+    with pytest.raises(SettingsError, match="LEDGER_URLS names 2 ledgers, and INGEST_SHARD 0/4 is one of 4 shards"):
+        IngestLedger(two.model_copy(update={"ingest_shard": "0/4"}))
