@@ -69,7 +69,7 @@ async def watching(port: int, own_address: str = "127.0.0.1") -> AsyncIterator[S
 @asynccontextmanager
 async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
-    around: Any = SimpleNamespace(seen=None, times=RecentCounts())
+    around: Any = SimpleNamespace(seen=None, times=RecentCounts(), other_ledgers=SimpleNamespace(counts=None))
     sources = PageSources(
         Counters(),
         Lanes(Router(()), LaneLimits(1, 1)),
@@ -133,6 +133,22 @@ async def test_who_watches_before_the_ledger_was_read_gets_earlier_signals(setti
         running = asyncio.create_task(page.run())
         assert [each["id"] for each in (await stream.next("hello"))["signals"]] == ["earlier"]
         running.cancel()
+
+
+async def test_earlier_signals_are_those_of_all_ledgers_that_answer(redis_url: str, namespace: str):
+    server, key = redis_url.removesuffix("/0"), LedgerKeys(namespace).signals
+    for database, ms in (("0", 1), ("0", 3), ("1", 2)):
+        with redis.Redis.from_url(f"{server}/{database}") as client:
+            client.xadd(key, {"signal": signal(str(ms))}, id=f"{ms}-0")
+    urls = f"{server}/0 {server}/1 redis://127.0.0.1:9/0"
+    split = Settings(redis_url=redis_url, ledger_urls=urls, nats_partitions=3, ingest_shard="0/3", namespace=namespace)
+    async with serving(split) as (page, port):
+        running = asyncio.create_task(page.run())
+        async with watching(port) as stream:
+            while not (shown := [each["id"] for each in (await stream.next("hello"))["signals"]]):
+                pass
+        running.cancel()
+    assert shown == ["1", "2", "3"]
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:

@@ -7,7 +7,7 @@ import redis
 
 from tasks.ledger import Ledger, LedgerKeys
 from tasks.protocol import dead_letters
-from tasks.protocol.strikes import MAX_STRIKES, NOTHING, ExcludedEvents, StrikeNotice
+from tasks.protocol.strikes import MAX_STRIKES, NOTHING, ExcludedEvents, RunningBatch, Strike, StrikeNotice
 from tasks.settings import Settings
 from tests.support.ledger import batch, begin, start_epoch
 from tests.support.running import run
@@ -55,6 +55,18 @@ async def test_the_run_after_a_strike_gives_the_event_to_all_others(
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", batch().events[0])
     assert client.xlen(keys.signals) == 3
     assert client.hget(keys.counters, "applied") == b"2"
+
+
+async def test_a_strike_goes_to_the_ledger_of_its_batchs_shard(redis_url: str, keys: LedgerKeys):
+    second = redis_url.removesuffix("/0") + "/1"
+    with redis.Redis.from_url(second) as client:
+        start_epoch(client, keys)
+        client.rename(keys.shard(0), keys.shard(1))
+        settings = Settings(ledger_urls=f"{redis_url} {second}", nats_partitions=2, namespace=keys.namespace)
+        of_second = msgspec.structs.replace(batch(), shard=1)
+        await write(settings, Strike(RunningBatch.of(of_second, ["grumpy"]), "grumpy", 2, MAX_STRIKES, "hung for 20 s"))
+        ledger = Ledger.connect(settings, 1)
+        assert begin(ledger, of_second).excluded.events == {("grumpy", 2)}
 
 
 async def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: redis.Redis, keys: LedgerKeys):
