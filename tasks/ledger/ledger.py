@@ -14,6 +14,7 @@ import msgspec
 import redis
 
 from tasks.clients.redis_client import FAILED, connect, connection_options, reason
+from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
 from tasks.ledger.keys import RESETS, LedgerKeys, frame_field, lane_field, read_position
 from tasks.ledger.known_configurations import KnownConfigurations
@@ -99,8 +100,8 @@ class Ledger:
     """A worker's connection to the ledger of a shard."""
 
     def __init__(self, client: redis.Redis, namespace: str, first: redis.Redis | None = None) -> None:
-        """`first` is the ledger of the first shard, if it is another one: it has the configurations."""
-        self._client, self._first = client, first or client
+        """`first` is the ledger of the first shard, if each shard has one: it has the configurations."""
+        self._client, self._first, self._is_one_of_several = client, first or client, first is not None
         self.keys = LedgerKeys(namespace)
         #: The configurations that this worker uses.
         self.known = KnownConfigurations(self._first, self.keys.configurations)
@@ -112,19 +113,24 @@ class Ledger:
     def connect(cls, settings: Settings, shard: int = 0, *, retries: int = 0) -> "Ledger":
         """Make the ledger of a shard; its connections open at the first call. Raises LedgerError: it has none."""
         options = connection_options(retries=retries)
-        own, *first = [
-            connect(settings, url, **options) for url in dict.fromkeys([settings.ledger_of(shard), settings.ledger])
-        ]
-        return cls(own, settings.namespace, *first)
+        own = connect(settings, settings.ledger_of(shard), **options)
+        if len(settings.ledgers) == 1:
+            return cls(own, settings.namespace)
+        return cls(own, settings.namespace, connect(settings, settings.ledger, **options) if shard else own)
 
     def begin(self, wanted: Sequence[Wanted]) -> list[BatchStart]:
-        """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
+        """Count a start of each batch and read what it needs, in one round trip. All are of one shard.
+
+        Raises LedgerError: it is one of several, and not that shard's.
+        """
         keys = [self.keys.shard(wanted[0][0].shard), *self.keys.of_batches(batch for batch, _ in wanted)]
         asked = [
             (batch.identity, (lane_field(batch.lane), RESETS, strikes_field(batch.configuration), *fields))
             for batch, fields in wanted
         ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])
+        if epoch is None and self._is_one_of_several:
+            raise LedgerError(f"the ledger has no {keys[0]}: LEDGER_URLS are not ingest's, or that shard never began")
         stored = (epoch or b"").decode(errors="replace")
         return [
             _begun(batch, self.keys.pool(batch.pool), stored, fields, answer)
