@@ -276,6 +276,24 @@ def convert(  # noqa: PLR0913 each argument is an option of the command line
             raise typer.Exit(files.DAMAGED)
 
 
+@app.command()
+def move_ledger(
+    old: Annotated[str, typer.Option("--from", help="URLs as they were.", show_default="LEDGER_FROM")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept until it is done.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,  # noqa: FBT002 the same
+) -> None:
+    """Move the ledger to the Redis of LEDGER_URL, or those of LEDGER_URLS, while all shards are stopped.
+
+    Ended at any point, it goes on when called again; until it is done, ingest does not start. Run one at a time.
+
+    Example: ./run ingest move-ledger --from redis://one:6379 --reason "growth"
+    """
+    with _told_in_one_line() as settings:
+        from ingest.ledger_move import command  # noqa: PLC0415 feeds need none of it
+
+        command.run(settings, old, reason, yes=yes)
+
+
 if __name__ == "__main__":
     terminal.accept_any_text()
     app(prog_name=invocation.command("ingest"))

@@ -10,7 +10,10 @@ from tasks.protocol.routing import MAX_PARTITIONS, LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
 
-class _StoredLayout(msgspec.Struct, omit_defaults=True):
+class StoredLayout(msgspec.Struct, omit_defaults=True):
+    """A layout as the ledger has it."""
+
+    #: How many; 0: none was stored.
     shards: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)]
     partitions: dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)]]
     #: By how many partitions frames are published; 0, and left out: by none.
@@ -26,7 +29,7 @@ class Layout:
     def __init__(self, router: Router, *, has_own_ledger: bool = False) -> None:
         """`has_own_ledger`: each shard has one, in which nothing of another one is."""
         lanes = {pool.name: len(pool.lanes) for pool in router.pools}
-        self._stored = _StoredLayout(router.shard.total, lanes, router.frame_partitions)
+        self._stored = StoredLayout(router.shard.total, lanes, router.frame_partitions)
         if has_own_ledger:
             self._stored.ledger, self._stored.ledgers = router.shard
         self.shard, self.frame_partitions = router.shard.number, router.frame_partitions
@@ -38,12 +41,12 @@ class Layout:
 
         Raises SettingsError, and LedgerError: `before` is no layout.
         """
-        stored = _decode(before)
+        stored = decode(before)
         if not stored.shards:
             return
         if (stored.ledgers, stored.ledger) != (self._stored.ledgers, self._stored.ledger):
             raise SettingsError(
-                f"LEDGER_URLS: it holds {_place(stored)} where {_place(self._stored)} should be: "
+                f"LEDGER_URLS: it holds {place(stored)} where {place(self._stored)} should be: "
                 "put that right, or stop all shards and move it (`./run ingest move-ledger --help`)"
             )
         shared = [pool for pool in stored.partitions.keys() & self._stored.partitions if self._moves(pool, stored)]
@@ -53,7 +56,7 @@ class Layout:
                 "stop all shards and move them (`./run ingest move-ledger --help`)"
             )
 
-    def _moves(self, pool: str, stored: _StoredLayout) -> bool:
+    def _moves(self, pool: str, stored: StoredLayout) -> bool:
         """Return whether a pool's symbols were all in one lane and are in several, or the other way round."""
         return (stored.partitions[pool] == 1) != (self._stored.partitions[pool] == 1)
 
@@ -68,7 +71,7 @@ class Layout:
         """
         if self._has_own_ledger:
             return []
-        count = max(self._stored.shards, _decode(before, key).shards)
+        count = max(self._stored.shards, decode(before, key).shards)
         return [number for number in range(count) if number != self.shard]
 
     def shards_before(self, before: bytes) -> Sequence[int]:
@@ -78,13 +81,13 @@ class Layout:
         Raises LedgerError: what was stored before is no layout.
         """
         is_shared = self.is_new(before) and not self._has_own_ledger
-        return range(_decode(before).shards) if is_shared else [self.shard]
+        return range(decode(before).shards) if is_shared else [self.shard]
 
     def lanes_before(self, before: bytes) -> Sequence[LaneId]:
         """Return the lanes that the shards had which `shards_before` returns. Raises LedgerError, as that does."""
         if not self.is_new(before):
             return self.lanes
-        partitions = _decode(before).partitions.items()
+        partitions = decode(before).partitions.items()
         return [LaneId(pool, partition) for pool, count in partitions for partition in range(count)]
 
     def counting_before(self, before: bytes) -> Sequence[int]:
@@ -92,7 +95,7 @@ class Layout:
 
         Raises LedgerError: what was stored before is no layout.
         """
-        stored = _decode(before)
+        stored = decode(before)
         return range(stored.shards) if stored.frames else range(min(stored.shards, 1))
 
     def is_new(self, before: bytes) -> bool:
@@ -100,15 +103,16 @@ class Layout:
         return before not in {b"", self.encode()}
 
 
-def _place(layout: _StoredLayout) -> str:
+def place(layout: StoredLayout) -> str:
+    """Return for a person of which shards a ledger with this layout is."""
     return (
         f"the ledger of shard {layout.ledger} of {layout.ledgers}" if layout.ledgers else "the one ledger of all shards"
     )
 
 
-def _decode(stored: bytes, key: str = "layout") -> _StoredLayout:
-    """Return a layout as it was stored under `key`; one without shards, if none was."""
+def decode(stored: bytes, key: str = "layout") -> StoredLayout:
+    """Return a layout as it was stored under `key`; one without shards, if none was. Raises LedgerError: it is none."""
     try:
-        return msgspec.json.decode(stored, type=_StoredLayout) if stored else _StoredLayout(0, {})
+        return msgspec.json.decode(stored, type=StoredLayout) if stored else StoredLayout(0, {})
     except UNREADABLE:
         raise LedgerError(f"the ledger holds {stored!r} where the layout belongs: DEL {key}") from None

@@ -33,8 +33,15 @@ def under_new_layout(layout: Layout, before: bytes, shards: Mapping[int, StoredS
     total = layout.frame_partitions
     if start is None or not total or not layout.is_new(before):
         return ""
+    return by_partition(total, layout.counting_before(before), shards, start)
+
+
+def by_partition(total: int, owners: Sequence[int], shards: Mapping[int, StoredShard], start: Position) -> str:
+    """Return the text for `total` partitions; before, partition `q` was counted by number `q` of the `owners`.
+
+    Raises LedgerError, as `under_new_layout`.
+    """
     known = {number: _of_shard(shard, start.source) for number, shard in shards.items()}
-    owners = layout.counting_before(before)
     numbers = (_up_to(partition, known, owners) for partition in range(total))
     return f"{start.source}@{','.join(map(str, numbers))}"
 

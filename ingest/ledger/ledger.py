@@ -16,6 +16,7 @@ from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.damage import LedgerDamage
 from ingest.ledger.relayed_ledger import OtherLedger, RelayedLedger
 from ingest.ledger.servers import Connect, RedisServers
+from ingest.ledger.stored_layout import read_layout
 from ingest.ledger.stored_shard import StoredShard
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async
@@ -141,13 +142,13 @@ class IngestLedger:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
         `begin` is called with the stored positions, and returns where every lane begins. Raises SupersededError:
-        somebody else leads this shard, or others lead shards under another layout; SettingsError: it is another ledger.
+        somebody else leads this shard, or others lead shards under another layout; SettingsError: it is another, or moves.
         """
         await self.lease.renew()
         stored = await self.epoch()
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
-        before: Any = await self.client.get(self.keys.layout) or b""
+        before = await read_layout(self.client, self.keys)
         layout.check_ledger(before)
         others = layout.other_shards(before, self.keys.layout)
         offsets, is_damaged, shards = await self._stored(layout, before)

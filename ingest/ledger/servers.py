@@ -14,6 +14,16 @@ from tasks.settings import Settings
 Connect = Callable[..., Redis]
 
 
+def check_ledgers(settings: Settings) -> None:
+    """Raise SettingsError where LEDGER_URLS does not have a ledger for each shard."""
+    ledgers, shard = settings.ledgers, settings.shard
+    if len(ledgers) > 1 and len(ledgers) != shard.total:
+        raise SettingsError(
+            f"LEDGER_URLS names {len(ledgers)} ledgers, and INGEST_SHARD {shard} is one of {shard.total} shards: "
+            "each of them needs one"
+        )
+
+
 class RedisServers:
     """A client of each server; it connects at its first call."""
 
@@ -22,11 +32,7 @@ class RedisServers:
         self.ledger_urls = ledgers = settings.ledgers
         shard = settings.shard
         self.has_own_ledger = len(ledgers) > 1
-        if self.has_own_ledger and len(ledgers) != shard.total:
-            raise SettingsError(
-                f"LEDGER_URLS names {len(ledgers)} ledgers, and INGEST_SHARD {shard} is one of {shard.total} shards: "
-                "each of them needs one"
-            )
+        check_ledgers(settings)
         self.ledger_url, self.broker_url, self.results_url = (
             settings.ledger_of(shard.number),
             settings.broker,

@@ -33,6 +33,8 @@ Keys, each behind the namespace:
     delivery:NAME    hash    where a delivery of signals stands: position in the stream, how many are passed, sent, filtered,
                              refused and trimmed, and its trouble
     delivery:NAME:lease  string  the process that delivers under this name; runs out by itself
+    moving           hash    while the ledger moves to other servers (`ingest/ledger_move`): plan, what is done, and what the
+                             next steps need of what they overwrite; ingest does not start
     workers          hash    node name and process id of a worker → JSON, written every 3 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it; `workers`, by one that starts, stops or changes its queues;
@@ -68,6 +70,7 @@ class LedgerKeys:
         self.layout = f"{namespace}:layout"
         self.notices = f"{namespace}:notices"
         self.workers = f"{namespace}:workers"
+        self.moving = f"{namespace}:moving"
 
     def shard(self, number: int) -> str:
         """Return the key of one ingest process."""

@@ -14,7 +14,7 @@ RedisUrls = Annotated[str, AfterValidator(values.redis_urls)]
 Durability = Literal["memory", "disk", "replica"]
 
 #: May hold passwords, and can be given as NAME_FILE.
-REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url", "ledger_urls")
+REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url", "ledger_urls", "ledger_from")
 
 
 class RedisSettings(BaseSettings):
@@ -30,6 +30,9 @@ class RedisSettings(BaseSettings):
     ledger_url: RedisUrl = Field("", description="our ledger; default REDIS_URL")
     ledger_urls: RedisUrls = Field(
         "", description="the ledger of each shard of ingest, with blanks between, instead of LEDGER_URL"
+    )
+    ledger_from: RedisUrls = Field(
+        "", description="of `ingest move-ledger`: where the ledger is now, with blanks between several"
     )
     ledger_durability: Durability = Field(
         "memory", description="what is committed counts at once, once it is on Redis's disk, or once a replica has it"

@@ -1,0 +1,119 @@
+"""What has to be so before anything is moved: each fault is one line that says what to do."""
+
+from collections import Counter
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from ingest.lanes.layout import StoredLayout, place
+from ingest.ledger_move.parties import Parties
+from ingest.ledger_move.streams import entry_id
+from ingest.relay import GROUP
+from tasks.errors import LedgerError
+from tasks.settings.values import MAX_SHARDS
+
+#: What processes that still have the old settings may write to a server that is no ledger any more.
+_LEFT_BEHIND = ("starts:", "workers")
+
+
+async def check_servers(parties: Parties) -> None:
+    """Raise LedgerError where two names mean one database, and what Redis raises."""
+    plan, found = parties.plan, dict[tuple[str, str], str]()
+    for name, count in (Counter(plan.old) + Counter(dict.fromkeys(plan.new, 0))).items():
+        if count > 1:
+            raise LedgerError(f"--from names {name} twice")
+    for name in plan.servers:
+        about: Any = await parties[name].info("server")
+        database = (about["run_id"], name.rpartition("/")[2])
+        if other := found.get(database):
+            raise LedgerError(f"{other} and {name} are one database of a Redis: write its address in one way")
+        found[database] = name
+
+
+async def check_stopped(parties: Parties) -> None:
+    """Raise LedgerError where somebody leads a shard."""
+    leases = [parties.keys.lease(number) for number in range(MAX_SHARDS)]
+    for server in parties.plan.servers:
+        for number, lease in enumerate(leases):
+            if await parties[server].exists(lease):
+                raise LedgerError(f"shard {number} runs ({lease} on {server}): stop all shards, and what stands by")
+
+
+def check_first(parties: Parties) -> None:
+    """Raise LedgerError where the first ledger becomes that of another shard: its signals could not stay there."""
+    first = parties.plan.old[0]
+    if first in parties.plan.new and parties.plan.first != first:
+        raise LedgerError(f"{first} has what belongs to no shard: it stays the first of LEDGER_URLS, or goes away")
+
+
+def check_layouts(parties: Parties, layouts: list[StoredLayout]) -> None:
+    """Raise LedgerError where the old servers are others than those of the ledger."""
+    old = parties.plan.old
+    if not any(layout.shards for layout in layouts):
+        raise LedgerError(f"there is no ledger of {parties.keys.namespace} on {' '.join(old)}: nothing can be moved")
+    for number, (server, layout) in enumerate(zip(old, layouts, strict=True)):
+        expected = StoredLayout(len(old), {}, ledger=number, ledgers=len(old)) if len(old) > 1 else StoredLayout(1, {})
+        if layout.shards and place(layout) != place(expected):
+            raise LedgerError(
+                f"{server} holds {place(layout)}, and --from says {place(expected)}: give all ledgers there are, in the "
+                "order of their shards"
+            )
+
+
+async def check_empty(parties: Parties) -> None:
+    """Raise LedgerError where a server that is to become a ledger holds something."""
+    for server in parties.plan.joining:
+        for key in await parties.key_names(server):
+            if key != parties.keys.moving and not parties.suffix(key).startswith(_LEFT_BEHIND):
+                raise LedgerError(
+                    f"{server} is no ledger yet, and holds {key}: remove what it holds of {parties.keys.namespace}, or "
+                    "name another one"
+                )
+
+
+async def check_relayed(parties: Parties) -> None:
+    """Raise LedgerError where a stream of signals is to be merged that not everybody has read to its end."""
+    for server in parties.plan.merged:
+        about = await _about(parties, server)
+        if about is None:
+            continue
+        groups: Any = await parties[server].xinfo_groups(parties.keys.signals)
+        relay = next((group for group in groups if group["name"] == GROUP.encode()), None)
+        last = entry_id(about["last-generated-id"])
+        if about["length"] and (not relay or relay["pending"] or entry_id(relay["last-delivered-id"]) < last):
+            raise LedgerError(
+                f"{server} has signals that NATS does not have yet: start all shards as they were, and stop them again "
+                "once `./run tasks doctor` says that none waits"
+            )
+        if server == parties.plan.old[0]:
+            await _check_delivered(parties, server, last)
+
+
+async def check_deliveries(parties: Parties) -> None:
+    """Raise LedgerError where a delivery runs whose position goes to another server."""
+    if not parties.plan.moves_first:
+        return
+    for lease in await parties.key_names(parties.plan.old[0], "delivery:*:lease"):
+        raise LedgerError(f"a delivery of signals runs ({lease} on {parties.plan.old[0]}): stop all of them")
+
+
+async def _check_delivered(parties: Parties, server: str, last: tuple[int, int]) -> None:
+    for key in await parties.key_names(server, "delivery:*"):
+        if key.endswith(":lease"):
+            continue
+        position: Any = await parties.done(parties[server].hget(key, "position"))
+        if position is not None and entry_id(position) < last:
+            name = key.rpartition(":")[2]
+            raise LedgerError(
+                f"the delivery {name} has not sent all signals of {server}: let it, or `./run tasks deliver forget {name}`"
+            )
+
+
+async def _about(parties: Parties, server: str) -> Any:
+    """Return what Redis says of a stream of signals; None: there is none."""
+    try:
+        return await parties[server].xinfo_stream(parties.keys.signals)
+    except ResponseError as error:
+        if "no such key" not in str(error):
+            raise
+        return None

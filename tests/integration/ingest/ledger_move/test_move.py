@@ -1,0 +1,166 @@
+"""A ledger that moves: what its servers hold together stays the same, wherever the move was ended and begun again."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.ledger_move import LedgerMover, Moved
+from ingest.relay import GROUP
+from tasks.ledger import LedgerKeys
+from tests.support.moves.killed import Killer
+from tests.support.moves.ledgers import (
+    POOLS,
+    STREAM,
+    Contents,
+    clients,
+    contents,
+    fill,
+    keys_of,
+    misplaced,
+    settings_of,
+    urls,
+)
+
+
+async def move(old: str, new: str, namespace: str, killer: Killer | None = None) -> Moved | None:
+    """Move a ledger; None: there was nothing to move."""
+    mover = LedgerMover(settings_of(new, namespace), old, POOLS, (killer or Killer()).connect)
+    try:
+        return await mover.move("growth") if await mover.is_needed() else None
+    finally:
+        await mover.close()
+
+
+def leftovers(old: str, new: str, namespace: str) -> list[str]:
+    """Return the keys on servers that went away."""
+    gone = " ".join(url for url in old.split() if url not in new.split())
+    with clients(gone) as left:
+        return [key for client in left for key in keys_of(client, namespace)]
+
+
+def check(before: Contents, old: str, new: str, namespace: str) -> None:
+    """Check that the ledger at `new` holds what it held, each thing where it belongs, and that nothing is left at `old`."""
+    assert contents(new, namespace) == before
+    assert misplaced(new, namespace) == []
+    assert leftovers(old, new, namespace) == []
+
+
+async def test_a_ledger_is_split_split_again_and_joined(redis_url: str, namespace: str):
+    old = urls(redis_url, 1)
+    fill(old, namespace)
+    before = contents(old, namespace)
+    for databases in [(1, 2), (1, 2, 3), (4, 2), (4,), (1,)]:
+        new = urls(redis_url, *databases)
+        assert await move(old, new, namespace)
+        check(before, old, new, namespace)
+        assert await move(old, new, namespace) is None, "a second time there is nothing to do"
+        old = new
+
+
+_DATABASES = st.lists(st.integers(1, 4), min_size=1, max_size=4, unique=True)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_DATABASES, _DATABASES, st.integers(0, 9), st.integers(2, 30), st.integers(1, 9))
+async def test_what_ledgers_hold_together_stays_the_same(
+    redis_url: str, namespace: str, before: Sequence[int], after: Sequence[int], seed: int, symbols: int, entries: int
+):
+    if before[0] in after[1:]:
+        after = [before[0], *(number for number in after if number != before[0])]
+    old, new = urls(redis_url, *before), urls(redis_url, *after)
+    every = urls(redis_url, 1, 2, 3, 4)
+    with clients(every) as servers:
+        for server in servers:
+            for key in keys_of(server, namespace):
+                server.delete(key)
+    fill(old, namespace, seed, symbols, entries)
+    held = contents(old, namespace)
+    moved = await move(old, new, namespace)
+    assert bool(moved) == (list(before) != list(after))
+    assert contents(new, namespace) == held
+    if moved:
+        check(held, old, new, namespace)
+
+
+async def killed_at_each_write(old: str, new: str, namespace: str) -> None:
+    """Move ledgers again and again, each time killed before the next write and then once more to the end."""
+    writes, ended = 0, False
+    while not ended:
+        name = f"{namespace}-{writes}"
+        fill(old, name)
+        before, killer = contents(old, name), Killer(writes)
+        with suppress(redis.ConnectionError):
+            await move(old, new, name, killer)
+            ended = True
+        await move(old, new, name)
+        check(before, old, new, name)
+        writes += 1
+    assert writes > 30
+
+
+async def test_a_split_that_is_killed_before_any_write_is_finished(redis_url: str, namespace: str):
+    await killed_at_each_write(urls(redis_url, 1), urls(redis_url, 1, 2, 3), namespace)
+
+
+async def test_a_join_that_is_killed_before_any_write_is_finished(redis_url: str, namespace: str):
+    await killed_at_each_write(urls(redis_url, 1, 2, 3), urls(redis_url, 1), namespace)
+
+
+async def test_a_move_to_others_that_is_killed_before_any_write_is_finished(redis_url: str, namespace: str):
+    await killed_at_each_write(urls(redis_url, 1, 2), urls(redis_url, 2, 3), namespace)
+
+
+async def test_reading_begins_at_the_lowest_frontier_and_counts_on(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 1, 2, 3)
+    fill(old, keys.namespace)
+    with clients(old) as servers:
+        for number, server in enumerate(servers):
+            shard = {"frontier": f"{STREAM}@{500 + number}", "counted": f"{STREAM}@{600 + number}"}
+            server.hset(keys.shard(number), mapping=shard)
+            server.hdel(keys.shard(number), "checkpoint")
+    await move(old, new, keys.namespace)
+    with clients(new) as servers:
+        counted = ",".join(str(600 + partition % 2) for partition in range(12))
+        start = f"{STREAM}@500".encode()
+        for number, server in enumerate(servers):
+            assert server.hgetall(keys.shard(number)) == {
+                b"frontier": start,
+                b"counted": start,
+                b"counted_of": f"{STREAM}@{counted}".encode(),
+                b"read": f"{STREAM}@1301@18".encode(),
+            }
+            lanes = {f"lane:{lane}".encode() for lane in range(12) if lane % 3 == number}
+            held: dict[bytes, bytes] = server.hgetall(keys.pool("depth"))  # type: ignore[assignment]
+            assert {field: held[field] for field in held if field.startswith(b"lane:")} == dict.fromkeys(lanes, start)
+            assert not [field for field in held if field.startswith(b"frame:")]
+
+
+async def test_relay_and_deliveries_go_on_behind_what_was_merged(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 1)
+    fill(old, keys.namespace, seed=3)
+    await move(old, new, keys.namespace)
+    with clients(new) as [server]:
+        about = server.xinfo_stream(keys.signals)
+        [group] = server.xinfo_groups(keys.signals)
+        assert (group["name"], group["pending"], group["lag"]) == (GROUP.encode(), 0, 0)
+        assert group["last-delivered-id"] == about["last-generated-id"]
+        delivery = server.hgetall(keys.delivery("mine"))
+        assert delivery[b"position"] == about["last-generated-id"]  # type: ignore[index]
+        assert delivery[b"passed"] == b"%d" % about["entries-added"]  # type: ignore[index]
+        ids = [entry for entry, _ in server.xrange(keys.signals)]
+        assert len(ids) == len(set(ids)) > 0
+
+
+async def test_each_ledger_knows_resets_and_strikes_of_all(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 1, 3)
+    fill(old, keys.namespace)
+    await move(old, new, keys.namespace)
+    with clients(new) as servers:
+        for server in servers:
+            resets, ended = server.hmget(keys.pool("trade"), ["resets", "ended:c1"])  # type: ignore[misc]
+            assert resets == b"2"
+            assert b'"s0"' in ended
+            assert b'"s1"' in ended

@@ -1,0 +1,1 @@
+"""Ledgers that are moved, and what is in them."""
