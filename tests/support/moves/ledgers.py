@@ -44,13 +44,13 @@ def urls(redis_url: str, *databases: int) -> str:
 
 def settings_of(ledgers: str, namespace: str, **more: Any) -> Settings:
     """Return the settings of a ledger at these URLs, one for each shard."""
-    where = {"ledger_urls" if " " in ledgers else "ledger_url": ledgers}
+    where: dict[str, Any] = {"ledger_urls" if " " in ledgers else "ledger_url": ledgers}
     shard = f"0/{len(ledgers.split())}"
     return Settings(**where | {"namespace": namespace, "nats_partitions": PARTITIONS, "ingest_shard": shard} | more)
 
 
 @contextmanager
-def clients(ledgers: str) -> Iterator[list[redis.Redis]]:
+def clients(ledgers: str) -> Iterator[list[Any]]:
     """Yield a client of each ledger."""
     made = [redis.Redis.from_url(url, **connection_options()) for url in ledgers.split()]
     try:

@@ -1,0 +1,179 @@
+"""What a move refuses, each in one line and with nothing written, and that ingest does not start in the middle of one."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import redis
+
+from ingest.lanes.layout import Layout
+from ingest.ledger.ledger import IngestLedger
+from ingest.ledger_move import LedgerMover
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
+from tasks.ledger import LedgerKeys
+from tasks.protocol.routing import Pool, Router, Shard
+from tests.support.moves.killed import Killer
+from tests.support.moves.ledgers import POOLS, clients, contents, fill, keys_of, settings_of, urls
+
+Prepare = Callable[[list[Any], LedgerKeys], object]
+
+
+async def refused(old: str, new: str, namespace: str) -> str:
+    """Return why a move is refused; empty: it is not."""
+    mover = LedgerMover(settings_of(new, namespace), old, POOLS)
+    try:
+        if await mover.is_needed():
+            await mover.move("")
+    except RealtimeStrategiesError as error:
+        return str(error)
+    finally:
+        await mover.close()
+    return ""
+
+
+def lose_shard(servers: list[Any], keys: LedgerKeys) -> None:
+    servers[1].delete(keys.shard(1))
+    for pool in POOLS:
+        servers[1].hdel(keys.pool(pool.name), *(f"lane:{number}" for number in range(12)))
+
+
+def read_another(servers: list[Any], keys: LedgerKeys) -> None:
+    servers[1].hset(keys.shard(1), mapping={"frontier": "js-FRAMES-5@7", "checkpoint": ""})
+
+
+def deliver_late(servers: list[Any], keys: LedgerKeys) -> None:
+    servers[0].hset(keys.delivery("late"), "position", "5-0")
+
+
+REFUSED: dict[str, tuple[Prepare, str]] = {
+    "a shard that runs": (lambda servers, keys: servers[1].set(keys.lease(1), "x", px=60_000), "shard 1 runs"),
+    "a shard of the new ledger that runs": (lambda servers, keys: servers[2].set(keys.lease(2), "x"), "shard 2 runs"),
+    "signals that are not relayed": (
+        lambda servers, keys: servers[1].xadd(keys.signals, {"signal": "x"}),
+        "NATS does not",
+    ),
+    "a delivery that is late": (deliver_late, "the delivery late has not sent all signals"),
+    "a delivery that runs": (
+        lambda servers, keys: servers[0].set(f"{keys.delivery('x')}:lease", "h"),
+        "a delivery of sig",
+    ),
+    "a ledger that is not one yet, and no empty one": (
+        lambda servers, keys: servers[2].hset(keys.pool("trade"), "record:spot:X:trade", "r"),
+        "is no ledger yet, and holds",
+    ),
+    "a shard that never began": (lose_shard, "shard 1 has never begun"),
+    "shards in different streams": (read_another, "shards stand in different streams"),
+    "no layout": (lambda servers, keys: [server.delete(keys.layout) for server in servers], "there is no ledger of"),
+    "what is no layout": (lambda servers, keys: servers[1].set(keys.layout, "x"), "where the layout belongs"),
+}
+
+
+@pytest.mark.parametrize(("prepare", "says"), REFUSED.values(), ids=REFUSED)
+async def test_a_move_that_could_lose_something_is_refused(
+    redis_url: str, keys: LedgerKeys, prepare: Prepare, says: str
+):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 3, 4)
+    fill(old, keys.namespace)
+    with clients(f"{old} {new}") as servers:
+        prepare(servers, keys)
+        before = contents(old, keys.namespace)
+        assert says in (why := await refused(old, new, keys.namespace))
+        assert "\n" not in why
+        assert contents(old, keys.namespace) == before
+        assert not any(server.exists(keys.moving) for server in servers)
+
+
+OTHER_SERVERS = {
+    "in another order": ((2, 1), (3, 4), "give all ledgers there are, in the order of their shards"),
+    "without one of them": ((1,), (3, 4), "give all ledgers there are, in the order of their shards"),
+    "with one more": ((1, 2, 3), (4,), "give all ledgers there are, in the order of their shards"),
+    "the first as the second": ((1, 2), (2, 1), "stays the first of LEDGER_URLS, or goes away"),
+}
+
+
+@pytest.mark.parametrize(("named", "new", "says"), OTHER_SERVERS.values(), ids=OTHER_SERVERS)
+async def test_servers_that_are_not_those_of_the_ledger_are_refused(
+    redis_url: str, namespace: str, named: tuple[int, ...], new: tuple[int, ...], says: str
+):
+    fill(urls(redis_url, 1, 2), namespace)
+    assert says in await refused(urls(redis_url, *named), urls(redis_url, *new), namespace)
+
+
+async def test_one_database_by_two_names_is_refused(redis_url: str, namespace: str):
+    old = urls(redis_url, 1)
+    fill(old, namespace)
+    assert "are one database of a Redis" in await refused(old, old.replace("127.0.0.1", "localhost"), namespace)
+
+
+async def test_a_shard_that_took_its_lease_at_the_same_moment_ends_the_move(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    fill(old, keys.namespace)
+    mover = LedgerMover(settings_of(new, keys.namespace), old, POOLS)
+    with clients(new) as servers:
+        assert await mover.is_needed()
+        servers[0].set(keys.lease(0), "x", px=60_000)
+        with pytest.raises(LedgerError, match="shard 0 runs"):
+            await mover.move("")
+        assert not any(server.exists(keys.moving) for server in servers)
+        assert servers[0].hexists(keys.shard(0), "epoch")
+    await mover.close()
+
+
+async def test_another_move_is_refused_until_the_first_one_is_finished(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    fill(old, keys.namespace)
+    mover = LedgerMover(settings_of(new, keys.namespace), old, POOLS, Killer(12).connect)
+    assert await mover.is_needed()
+    with suppress(redis.ConnectionError):
+        await mover.move("")
+    await mover.close()
+    assert "part of another move" in await refused(old, urls(redis_url, 1, 3), keys.namespace)
+    assert await refused(old, new, keys.namespace) == ""
+
+
+CONFIGURATION = Configuration.model_validate(
+    {"pools": {"trade": {"kinds": ["trade"], "strategies": {"trade_momentum": {}}}}}
+)
+
+
+async def test_ingest_does_not_start_while_the_ledger_moves(redis_url: str, keys: LedgerKeys):
+    settings = settings_of(urls(redis_url, 1), keys.namespace)
+    layout = Layout(Router([Pool("trade", ("trade",))], Shard(0, 1)))
+    ledger = IngestLedger(settings)
+    with clients(urls(redis_url, 1)) as [server]:
+        server.hset(keys.moving, "plan", "{}")
+        with pytest.raises(SettingsError, match=r"is being moved to other servers .*move-ledger"):
+            await ledger.claim(0, layout, CONFIGURATION)
+        assert not server.exists(keys.shard(0), keys.layout)
+        server.delete(keys.moving)
+        await ledger.claim(0, layout, CONFIGURATION)
+    await ledger.close()
+
+
+async def test_what_processes_with_old_settings_wrote_does_not_keep_a_ledger_away(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    fill(old, keys.namespace)
+    with clients(new) as servers:
+        servers[1].hset(keys.workers, "w", "{}")
+        servers[1].hset(f"{keys.namespace}:starts:trade-3", "x", 1)
+        assert await refused(old, new, keys.namespace) == ""
+        assert keys_of(servers[1], keys.namespace)
+
+
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no URL": ("redis://1.2.3.4:1/0", {"old": "localhost:1"}, "^--from: not an address"),
+    "no server": ("redis://1.2.3.4:1/0", {"old": ""}, "LEDGER_FROM"),
+    "ledgers for other shards": ("redis://a redis://b", {"ingest_shard": "0/3"}, "LEDGER_URLS names 2 ledgers"),
+    "partitions for other shards": ("redis://a redis://b", {"nats_partitions": 3}, "NATS_PARTITIONS 3 is no multiple"),
+    "lanes for other shards": ("redis://a " * 4 + "redis://b", {}, "names one database of a Redis twice"),
+}
+
+
+@pytest.mark.parametrize(("new", "more", "says"), WRONG.values(), ids=WRONG)
+def test_settings_with_which_ingest_would_not_start_are_refused(new: str, more: dict[str, Any], says: str):
+    old = more.pop("old", "redis://:hunter2@c")
+    with pytest.raises((SettingsError, ValueError), match=says) as refusal:
+        LedgerMover(settings_of(new, "t", **more), old, POOLS)
+    assert "hunter2" not in str(refusal.value)
