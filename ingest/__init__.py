@@ -14,6 +14,7 @@ __all__ = [
     "implausible",
     "lanes",
     "ledger",
+    "ledger_move",
     "monitoring",
     "page",
     "refused_frames",

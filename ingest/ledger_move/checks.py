@@ -7,7 +7,7 @@ from redis.exceptions import ResponseError
 
 from ingest.lanes.layout import StoredLayout, place
 from ingest.ledger_move.parties import Parties
-from ingest.ledger_move.streams import entry_id
+from ingest.ledger_move.streams import EntryId, entry_id
 from ingest.relay import GROUP
 from tasks.errors import LedgerError
 from tasks.settings.values import MAX_SHARDS
@@ -43,7 +43,9 @@ def check_first(parties: Parties) -> None:
     """Raise LedgerError where the first ledger becomes that of another shard: its signals could not stay there."""
     first = parties.plan.old[0]
     if first in parties.plan.new and parties.plan.first != first:
-        raise LedgerError(f"{first} has what belongs to no shard: it stays the first of LEDGER_URLS, or goes away")
+        raise LedgerError(
+            f"{first} has what belongs to no shard: it stays the first of LEDGER_URLS, or is none of them"
+        )
 
 
 def check_layouts(parties: Parties, layouts: list[StoredLayout]) -> None:
@@ -85,24 +87,21 @@ async def check_relayed(parties: Parties) -> None:
                 f"{server} has signals that NATS does not have yet: start all shards as they were, and stop them again "
                 "once `./run tasks doctor` says that none waits"
             )
-        if server == parties.plan.old[0]:
-            await _check_delivered(parties, server, last)
+        await _check_delivered(parties, server, last)
 
 
 async def check_deliveries(parties: Parties) -> None:
-    """Raise LedgerError where a delivery runs whose position goes to another server."""
-    if not parties.plan.moves_first:
-        return
+    """Raise LedgerError where a delivery runs: where it stands changes."""
     for lease in await parties.key_names(parties.plan.old[0], "delivery:*:lease"):
         raise LedgerError(f"a delivery of signals runs ({lease} on {parties.plan.old[0]}): stop all of them")
 
 
-async def _check_delivered(parties: Parties, server: str, last: tuple[int, int]) -> None:
-    for key in await parties.key_names(server, "delivery:*"):
-        if key.endswith(":lease"):
-            continue
-        position: Any = await parties.done(parties[server].hget(key, "position"))
-        if position is not None and entry_id(position) < last:
+async def _check_delivered(parties: Parties, server: str, last: EntryId) -> None:
+    first, at = parties.plan.old[0], parties.plan.old.index(server)
+    for key in await parties.key_names(first, "delivery:*"):
+        position: Any = await parties.done(parties[first].hget(key, "position"))
+        # One for each ledger.
+        if last > entry_id("".join((position or b"").decode().split()[at : at + 1]) or "0-0"):
             name = key.rpartition(":")[2]
             raise LedgerError(
                 f"the delivery {name} has not sent all signals of {server}: let it, or `./run tasks deliver forget {name}`"

@@ -1,4 +1,4 @@
-"""Removes what is somewhere else now: from servers that go away all that is the ledger's, from others what is not theirs."""
+"""Removes what is somewhere else now: from servers that leave all that is the ledger's, from others what is not theirs."""
 
 from ingest.ledger_move.parties import Parties
 from ingest.ledger_move.plan import NewShards

@@ -1,4 +1,4 @@
-"""What `./run ingest move-ledger` does: asks, moves, and says what came of it."""
+"""What `./run ingest move-ledger` does: asks, moves, and reports."""
 
 import asyncio
 

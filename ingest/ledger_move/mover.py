@@ -88,13 +88,13 @@ class LedgerMover:
         checks.check_first(parties)
         await checks.check_empty(parties)
         checks.check_layouts(parties, await self._old.layouts())
-        await checks.check_relayed(parties)
         await checks.check_deliveries(parties)
+        await checks.check_relayed(parties)
         await self._old.read()
         return True
 
     async def _is_done(self) -> bool:
-        """Return whether the new servers have the layout of the settings, and those that go away have nothing."""
+        """Return whether the new servers have the layout of the settings, and those that leave have nothing."""
         for shard in range(self.plan.shards):
             stored = await self._parties[self.plan.server_of(shard)].get(self._parties.keys.layout)
             if stored != self._layout(shard):

@@ -90,7 +90,7 @@ class MovePlan(msgspec.Struct, frozen=True):
         return self.new[shard % len(self.new)]
 
     def homes(self, pool: str, field: str) -> tuple[str, ...]:
-        """Return the servers that will have a field of a pool; none: of lanes, which is written anew."""
+        """Return the servers that will have a field of a pool; none: of lanes, which is written again."""
         word, _, rest = field.partition(":")
         if word in {"lane", "frame"}:
             return ()
@@ -116,6 +116,22 @@ class MovePlan(msgspec.Struct, frozen=True):
         if word == "lane" and start and number.isdecimal() and int(number) < self.lanes.get(pool, 0):
             return self.server_of(int(number) % self.shards) == server
         return server in self.homes(pool, field)
+
+    def delivery(self, position: str, passed: str, end: tuple[str, int] | None) -> dict[str, str]:
+        """Return where a delivery of signals stands then, of whose values there is one for each old server.
+
+        `end` is that of the merged stream, which it has read; None: there is none.
+        """
+        ids, counts = (
+            dict(zip(self.old, position.split(), strict=False)),
+            dict(zip(self.old, passed.split(), strict=False)),
+        )
+        if end:
+            ids[self.first], counts[self.first] = end[0], str(end[1])
+        return {
+            "position": " ".join(ids.get(server, "0-0") for server in self.new),
+            "passed": " ".join(counts.get(server, "0") for server in self.new),
+        }
 
 
 class NewShards(msgspec.Struct, frozen=True):

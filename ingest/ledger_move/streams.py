@@ -1,4 +1,4 @@
-"""Streams and counters of servers that go away, merged into those of the first one, each exactly once.
+"""Streams and counters of servers that leave, merged into those of the first one, each exactly once.
 
 A merged stream is built beside the old one and takes its place in one transaction, with a note of that in the mark.
 Entries stand in the order of their ids; of two with the same id, the second one gets the next that is free.
@@ -6,7 +6,7 @@ Entries stand in the order of their ids; of two with the same id, the second one
 
 import heapq
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -59,6 +59,8 @@ class Streams:
     async def _merge(self, stream: str, step: str) -> None:
         sources = {server: about for server in self._plan.merged if (about := await self._about(server, stream))}
         if not set(sources) - {self._plan.first}:
+            if stream == self._keys.signals:
+                await self._replace(stream, "", step, None)
             return
         built = f"{self._keys.moving}:{self._parties.suffix(stream)}"
         await self._first.delete(built)
@@ -75,7 +77,7 @@ class Streams:
         if stream == self._keys.signals:
             await self._first.xgroup_create(built, GROUP, id=end, entries_read=added)
             self.signals = sum(about["length"] for server, about in sources.items() if server != self._plan.first)
-        await self._replace(stream, built, step, {"position": end, "passed": added})
+        await self._replace(stream, built, step, (end, added))
 
     async def _about(self, server: str, stream: str) -> Any:
         try:
@@ -119,28 +121,35 @@ class Streams:
                 heapq.heappop(waiting)
 
     async def _entries(self, server: str, stream: str) -> AsyncIterator[_Entry]:
-        start, page = "-", list[Any]()
-        while page := await self._entries_from(server, stream, start):
+        after, page = "-", list[Any]()
+        while page := await self._entries_from(server, stream, after):
             for name, fields in page:
                 yield entry_id(name), fields
-            start = f"({page[-1][0].decode()}"
+            after = f"({page[-1][0].decode()}"
 
-    async def _entries_from(self, server: str, stream: str, start: str) -> list[Any]:
-        page: Any = await self._parties[server].xrange(stream, min=start, count=PAGE)
+    async def _entries_from(self, server: str, stream: str, lowest: str) -> list[Any]:
+        page: Any = await self._parties[server].xrange(stream, min=lowest, count=PAGE)
         return page  # type: ignore[no-any-return]  # redis-py leaves it open
 
-    async def _replace(self, stream: str, built: str, step: str, end: Mapping[Any, Any]) -> None:
-        """Put the new stream in the place of the old one, once; who delivers signals goes on at its `end`."""
-        deliveries = (
-            await self._parties.key_names(self._plan.first, "delivery:*") if stream == self._keys.signals else []
-        )
+    async def _replace(self, stream: str, built: str, step: str, end: tuple[str, int] | None) -> None:
+        """Put the new stream, if there is one, in the place of the old one, once; deliveries go on at its `end`."""
+        stand = await self._deliveries(end) if stream == self._keys.signals else {}
         async with self._first.pipeline(transaction=True) as pipe:
             pipe.hset(self._mark.key, step, 1)
-            pipe.rename(built, stream)
-            for key in deliveries:
-                if not key.endswith(":lease"):
-                    pipe.hset(key, mapping=end)
+            if built:
+                pipe.rename(built, stream)
+            for key, fields in stand.items():
+                pipe.hset(key, mapping=fields)
             await pipe.execute()
+
+    async def _deliveries(self, end: tuple[str, int] | None) -> dict[str, dict[Any, Any]]:
+        """Return where each delivery stands then, by its key."""
+        found = dict[str, dict[Any, Any]]()
+        for key in await self._parties.key_names(self._plan.first, "delivery:*"):
+            stored: Any = await self._parties.done(self._first.hmget(key, ["position", "passed"]))
+            position, passed = ((value or b"").decode() for value in stored)
+            found[key] = dict(self._plan.delivery(position, passed, end))
+        return found
 
     async def _add_counters(self) -> None:
         total = Counter[str]()

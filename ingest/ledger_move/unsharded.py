@@ -28,8 +28,7 @@ class Unsharded:
     async def _copy_rest(self, server: str) -> None:
         await self._copy_hash(server, self._keys.configuration)
         for key in await self._parties.key_names(server, "delivery:*"):
-            if not key.endswith(":lease"):
-                await self._copy_hash(server, key)
+            await self._copy_hash(server, key)
         for key in await self._parties.key_names(server, "api:*"):
             if self._parties.suffix(key) == _LISTS:
                 await self._copy_list(server, key)

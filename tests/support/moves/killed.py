@@ -39,12 +39,12 @@ class Killer:
         pool: Any = client.connection_pool
         usual, killer = pool.connection_class, self
 
-        class Connection(usual):  # type: ignore[misc,valid-type]  # known at run time only
+        class CountedConnection(usual):  # type: ignore[misc,valid-type]  # known at run time only
             async def send_packed_command(self, command: Any, *how: Any, **options: Any) -> None:
                 killer.send(command)
                 await super().send_packed_command(command, *how, **options)
 
-        pool.connection_class = Connection
+        pool.connection_class = CountedConnection
         return client
 
     def send(self, command: Any) -> None:

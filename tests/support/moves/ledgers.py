@@ -73,8 +73,9 @@ def fill(ledgers: str, namespace: str, seed: int = 1, symbols: int = 8, entries:
             if number == 0:
                 _write_first(pipe, keys)
             pipe.execute()
-        end = servers[0].xinfo_stream(keys.signals)
-        at = {"position": end["last-generated-id"], "passed": end["entries-added"], "kind": "stdout"}
+        ends = [server.xinfo_stream(keys.signals) for server in servers]
+        ids = b" ".join(end["last-generated-id"] for end in ends)
+        at = {"position": ids, "passed": " ".join(str(end["entries-added"]) for end in ends), "kind": "stdout"}
         servers[0].hset(keys.delivery("mine"), mapping=at)
 
 
@@ -151,6 +152,17 @@ def _add(found: Contents, client: Any, keys: LedgerKeys, key: str) -> None:
     elif ":configuration" in key or ":api:" in key:
         assert (key, "") not in found.fields or key == keys.configurations, f"{key} is on two ledgers"
         found.fields[key, ""] = client.dump(key)
+
+
+def check_delivery(ledgers: str, namespace: str) -> None:
+    """Check that the delivery that `fill` has written stands at the end of each ledger's signals."""
+    keys = LedgerKeys(namespace)
+    with clients(ledgers) as servers:
+        position, passed = (value.split() for value in servers[0].hmget(keys.delivery("mine"), "position", "passed"))
+        for server, at, count in zip(servers, position, passed, strict=True):
+            end = server.xinfo_stream(keys.signals) if server.exists(keys.signals) else None
+            expected = (end["last-generated-id"], b"%d" % end["entries-added"]) if end else (b"0-0", b"0")
+            assert (at, count) == expected
 
 
 def keys_of(client: Any, namespace: str) -> list[str]:

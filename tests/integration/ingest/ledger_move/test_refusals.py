@@ -47,6 +47,10 @@ def deliver_late(servers: list[Any], keys: LedgerKeys) -> None:
     servers[0].hset(keys.delivery("late"), "position", "5-0")
 
 
+def deliver_late_there(servers: list[Any], keys: LedgerKeys) -> None:
+    servers[0].hset(keys.delivery("late"), "position", servers[0].xinfo_stream(keys.signals)["last-generated-id"])
+
+
 REFUSED: dict[str, tuple[Prepare, str]] = {
     "a shard that runs": (lambda servers, keys: servers[1].set(keys.lease(1), "x", px=60_000), "shard 1 runs"),
     "a shard of the new ledger that runs": (lambda servers, keys: servers[2].set(keys.lease(2), "x"), "shard 2 runs"),
@@ -55,6 +59,7 @@ REFUSED: dict[str, tuple[Prepare, str]] = {
         "NATS does not",
     ),
     "a delivery that is late": (deliver_late, "the delivery late has not sent all signals"),
+    "a delivery that is late in the second ledger": (deliver_late_there, "the delivery late has not sent all signals"),
     "a delivery that runs": (
         lambda servers, keys: servers[0].set(f"{keys.delivery('x')}:lease", "h"),
         "a delivery of sig",
@@ -89,7 +94,7 @@ OTHER_SERVERS = {
     "in another order": ((2, 1), (3, 4), "give all ledgers there are, in the order of their shards"),
     "without one of them": ((1,), (3, 4), "give all ledgers there are, in the order of their shards"),
     "with one more": ((1, 2, 3), (4,), "give all ledgers there are, in the order of their shards"),
-    "the first as the second": ((1, 2), (2, 1), "stays the first of LEDGER_URLS, or goes away"),
+    "the first as the second": ((1, 2), (2, 1), "stays the first of LEDGER_URLS, or is none of them"),
 }
 
 
@@ -152,7 +157,7 @@ async def test_ingest_does_not_start_while_the_ledger_moves(redis_url: str, keys
     await ledger.close()
 
 
-async def test_what_processes_with_old_settings_wrote_does_not_keep_a_ledger_away(redis_url: str, keys: LedgerKeys):
+async def test_what_workers_with_old_settings_wrote_is_no_hindrance(redis_url: str, keys: LedgerKeys):
     old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
     fill(old, keys.namespace)
     with clients(new) as servers:

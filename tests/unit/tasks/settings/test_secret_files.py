@@ -166,7 +166,9 @@ def test_a_link_leads_where_it_did_without_its_login(url: str, link: str):
 def test_what_is_shown_names_every_setting_and_no_password(monkeypatch):
     for name in settings.SECRETS:
         scheme = "nats" if name.startswith("nats") else "redis"
-        monkeypatch.setenv(name.upper(), f"{scheme}://:hunter2@h/0" if name.endswith(("_url", "_urls")) else "hunter2")
+        monkeypatch.setenv(
+            name.upper(), f"{scheme}://:hunter2@h/0" if name.endswith(("_url", "_urls", "_from")) else "hunter2"
+        )
     secrets: dict[str, Any] = {name: os.environ[name.upper()] for name in settings.SECRETS}
     secret = Settings.model_construct(**secrets)
     shown = secret.shown()
