@@ -154,6 +154,14 @@ def _add(found: Contents, client: Any, keys: LedgerKeys, key: str) -> None:
         found.fields[key, ""] = client.dump(key)
 
 
+def shards(ledgers: str, namespace: str) -> dict[str, Any]:
+    """Return what stands in the key of each shard, and the layouts."""
+    keys = LedgerKeys(namespace)
+    with clients(ledgers) as servers:
+        found = {f"{at} {n}": server.hgetall(keys.shard(n)) for at, server in enumerate(servers) for n in range(4)}
+        return found | {f"{at}": server.get(keys.layout) for at, server in enumerate(servers)}
+
+
 def check_delivery(ledgers: str, namespace: str) -> None:
     """Check that the delivery that `fill` has written stands at the end of each ledger's signals."""
     keys = LedgerKeys(namespace)
@@ -169,6 +177,13 @@ def keys_of(client: Any, namespace: str) -> list[str]:
     """Return the keys that a ledger has, without Celery's."""
     found = [key.decode() for key in client.scan_iter(match=f"{namespace}:*", count=1_000)]
     return sorted(key for key in found if not key.startswith(f"{namespace}:celery:"))
+
+
+def remove(ledgers: str, namespace: str) -> None:
+    """Remove what ledgers hold, Celery's keys too: what looks through all keys of a server is slow where there are many."""
+    with clients(ledgers) as servers:
+        for client in servers:
+            client.delete("none", *client.scan_iter(match=f"{namespace}:*", count=1_000))
 
 
 def misplaced(ledgers: str, namespace: str) -> list[str]:

@@ -22,7 +22,9 @@ from tests.support.moves.ledgers import (
     fill,
     keys_of,
     misplaced,
+    remove,
     settings_of,
+    shards,
     urls,
 )
 
@@ -74,11 +76,7 @@ async def test_what_ledgers_hold_together_stays_the_same(
     if before[0] in after[1:]:
         after = [before[0], *(number for number in after if number != before[0])]
     old, new = urls(redis_url, *before), urls(redis_url, *after)
-    every = urls(redis_url, 1, 2, 3, 4)
-    with clients(every) as servers:
-        for server in servers:
-            for key in keys_of(server, namespace):
-                server.delete(key)
+    remove(urls(redis_url, 1, 2, 3, 4), namespace)
     fill(old, namespace, seed, symbols, entries)
     held = contents(old, namespace)
     moved = await move(old, new, namespace)
@@ -91,6 +89,9 @@ async def test_what_ledgers_hold_together_stays_the_same(
 async def killed_at_each_write(old: str, new: str, namespace: str) -> None:
     """Move ledgers again and again, each time killed before the next write and then once more to the end."""
     writes, ended = 0, False
+    fill(old, namespace)
+    await move(old, new, namespace)
+    expected = shards(new, namespace)
     while not ended:
         name = f"{namespace}-{writes}"
         fill(old, name)
@@ -100,6 +101,8 @@ async def killed_at_each_write(old: str, new: str, namespace: str) -> None:
             ended = True
         await move(old, new, name)
         check(before, old, new, name)
+        assert shards(new, name) == expected
+        remove(f"{old} {new}", name)
         writes += 1
     assert writes > 20
 
