@@ -112,8 +112,6 @@ class LedgerMover:
         if not await self._mark.is_done():
             await self._mark.set(reason)
             shards = await self._new_shards()
-            for server in self.plan.old:
-                await self._parties.remove_keys(server, [self._parties.keys.layout])
             await fields.copy()
             await Unsharded(self._parties, self._mark).copy()
             await streams.merge()

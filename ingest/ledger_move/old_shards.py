@@ -27,19 +27,33 @@ class OldShards:
 
     async def layouts(self) -> list[StoredLayout]:
         """Return the layout of each old server, one without shards where none is. Raises LedgerError."""
-        stored: list[Any] = [await self._parties[server].get(self._keys.layout) for server in self._plan.old]
+        stored: list[Any] = [
+            await self._parties[server].get(self._keys.layout) or await self._kept(server, "layout")
+            for server in self._plan.old
+        ]
         return [decode(each or b"", self._keys.layout) for each in stored]
 
+    async def _kept(self, server: str, what: str) -> Any:
+        return await self._parties.done(self._parties[server].hget(self._keys.moving, what))
+
     async def end_epochs(self) -> None:
-        """End the epoch of every shard, so that no task in flight commits; it is kept in the mark."""
+        """End the epoch of every shard, so that no task in flight commits; the mark keeps it, and the layout.
+
+        Without the layout, a start that has looked for the mark before it was there is refused, and looks again.
+        """
         for server in self._plan.old:
+            client, ended = self._parties[server], dict[Any, Any]()
             for number in await self._numbers(server):
-                epoch: Any = await self._parties.done(self._parties[server].hget(self._keys.shard(number), "epoch"))
-                if epoch:
-                    async with self._parties[server].pipeline(transaction=True) as pipe:
-                        pipe.hset(self._keys.moving, f"epoch:{number}", epoch)
-                        pipe.hdel(self._keys.shard(number), "epoch")
-                        await pipe.execute()
+                ended[f"epoch:{number}"] = await self._parties.done(client.hget(self._keys.shard(number), "epoch"))
+            ended["layout"] = await client.get(self._keys.layout)
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.hset(
+                    self._keys.moving, mapping={name: each for name, each in ended.items() if each} | {"ended": 1}
+                )
+                pipe.delete(self._keys.layout)
+                for number in await self._numbers(server):
+                    pipe.hdel(self._keys.shard(number), "epoch")
+                await pipe.execute()
 
     async def _numbers(self, server: str) -> list[int]:
         """Return the shards that a server has a key of: if each server is of one shard, only that."""
@@ -76,8 +90,7 @@ class OldShards:
     async def _shard(self, server: str, number: int) -> StoredShard:
         key = self._keys.shard(number)
         epoch, *fields = await self._parties.done(self._parties[server].hmget(key, *FIELDS))
-        ended: Any = await self._parties.done(self._parties[server].hget(self._keys.moving, f"epoch:{number}"))
-        return StoredShard(key, epoch or ended, *fields)
+        return StoredShard(key, epoch or await self._kept(server, f"epoch:{number}"), *fields)
 
     async def _lanes(self) -> tuple[list[list[Position]], dict[str, bytes | None]]:
         """Return where the lanes of each old server stand in streams, and the frames there, by their places."""

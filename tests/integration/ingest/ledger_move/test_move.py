@@ -8,9 +8,15 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.lanes.layout import Layout
+from ingest.ledger.ledger import EpochClaim, IngestLedger
 from ingest.ledger_move import LedgerMover, Moved
 from ingest.relay import GROUP
+from ingest.sources.resume import LastFrame, StoredOffsets
+from tasks.configuration import Configuration
+from tasks.events import Position
 from tasks.ledger import LedgerKeys
+from tasks.protocol.routing import Pool, Router, Shard
 from tests.support.moves.killed import Killer
 from tests.support.moves.ledgers import (
     POOLS,
@@ -26,6 +32,10 @@ from tests.support.moves.ledgers import (
     settings_of,
     shards,
     urls,
+)
+
+CONFIGURATION = Configuration.model_validate(
+    {"pools": {"trade": {"kinds": ["trade"], "strategies": {"trade_momentum": {}}}}}
 )
 
 
@@ -154,6 +164,50 @@ async def test_reading_begins_at_the_lowest_frontier_and_counts_on(redis_url: st
             held: dict[bytes, bytes] = server.hgetall(keys.pool("depth"))
             assert {field: held[field] for field in held if field.startswith(b"lane:")} == dict.fromkeys(lanes, start)
             assert not [field for field in held if field.startswith(b"frame:")]
+
+
+async def test_shards_begin_behind_a_move_as_under_a_new_layout(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    for source, start in [(STREAM, Position(STREAM, 40)), ("core-7.00000000", None)]:
+        fill(old, keys.namespace)
+        with clients(old) as [server]:
+            server.hset(
+                keys.shard(0), mapping={"frontier": f"{source}@40", "counted": f"{source}@50", "checkpoint": ""}
+            )
+            for pool in POOLS if start is None else ():
+                server.hset(keys.pool(pool.name), mapping={f"lane:{lane}": f"{source}@60" for lane in range(12)})
+        await move(old, new, keys.namespace)
+        told, claims = list[StoredOffsets](), list[EpochClaim]()
+
+        async def begin(stored: StoredOffsets, told: list[StoredOffsets] = told) -> Position | None:
+            told.append(stored)
+            return min(stored.frontiers, key=lambda each: each.seq, default=None)
+
+        for number in range(2):
+            ledger = IngestLedger(settings_of(new, keys.namespace, ingest_shard=f"{number}/2"))
+            layout = Layout(Router(POOLS, Shard(number, 2), 12), has_own_ledger=True)
+            claims.append(await ledger.claim(0, layout, CONFIGURATION, begin))
+            await ledger.close()
+        assert [claim.start for claim in claims] == [start, start]
+        assert not any(claim.is_damaged or claim.epoch.number > 1 for claim in claims)
+        assert {position for claim in claims for position in claim.positions.values()} == {start}
+        assert [stored.read for stored in told] == [LastFrame(STREAM, 1300, 17)] * 2
+        remove(new, keys.namespace)
+
+
+async def test_a_pool_that_is_keyed_in_another_way_moves_to_the_first_ledger(redis_url: str, keys: LedgerKeys):
+    ledgers = urls(redis_url, 1, 2)
+    fill(ledgers, keys.namespace, symbols=9)
+    before = contents(ledgers, keys.namespace)
+    shared = Pool("depth", ("depth",), key="all", symbols=frozenset({"BTCUSDT"}))
+    mover = LedgerMover(settings_of(ledgers, keys.namespace), ledgers, (POOLS[0], shared, POOLS[2]))
+    assert await mover.is_needed()
+    assert (await mover.move("")).fields > 0
+    await mover.close()
+    assert contents(ledgers, keys.namespace) == before
+    with clients(ledgers) as [first, second]:
+        assert len(first.hkeys(keys.pool("depth"))) == 9 + 1, "with the position of its lane"
+        assert not second.exists(keys.pool("depth"))
 
 
 async def test_the_relay_goes_on_behind_what_was_merged(redis_url: str, keys: LedgerKeys):
