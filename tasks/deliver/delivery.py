@@ -21,6 +21,7 @@ from tasks.deliver.sinks import Sink
 from tasks.deliver.status import DeliveryStatus
 from tasks.errors import UNREADABLE
 from tasks.ledger.deliveries import COUNTED, DeliveryStep, DeliveryStore, Entry, Unread
+from tasks.ledger.delivery_position import DeliveryPosition
 from tasks.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
@@ -58,8 +59,9 @@ class Delivery:
         #: Held from before a signal is sent until it is committed.
         self._sending = asyncio.Lock()
         self._stands_by = False
-        #: As the ledger has them; behind that, so many signals were passed over.
-        self._position, self._passed, self._filtered = "", 0, 0
+        #: Where it stands in the ledger; how far it got, which passed over so many signals behind that.
+        self._stored = self._reached = DeliveryPosition((), ())
+        self._filtered = 0
 
     async def run(self) -> None:
         """Deliver endlessly, whatever happens to Redis and the receiver. Raises what the sink raises beside that."""
@@ -106,17 +108,21 @@ class Delivery:
 
     async def _deliver_chunk(self) -> None:
         unread = await self._store.read(CHUNK)
-        self.status.works("redis")
+        if unread.unavailable:
+            self.status.failed("redis", unread.unavailable)
+        else:
+            self.status.works("redis")
         self.status.note_waiting(unread.waiting, unread.entries[0].added_ms if unread.entries else 0)
-        self._position, self._passed, self._filtered = unread.position, unread.passed, 0
+        self._stored = self._reached = unread.position
+        self._filtered = 0
         if unread.trimmed:
             await self._tell_trimmed(unread)
         for entry in unread.entries:
             await self._handle(entry)
         if self._filtered:
-            await self._commit(DeliveryStep(unread.entries[-1].name, self._passed + self._filtered))
+            await self._commit(DeliveryStep(self._reached))
         if not unread.entries:
-            await self._store.wait(self._position, BLOCK_MS)
+            await self._store.wait(self._stored, BLOCK_MS)
 
     async def _tell_trimmed(self, unread: Unread) -> None:
         log.error(
@@ -124,7 +130,7 @@ class Delivery:
             delivery=self._name,
             signals=unread.trimmed,
         )
-        await self._commit(DeliveryStep(unread.position, unread.passed, trimmed=unread.trimmed))
+        await self._commit(DeliveryStep(unread.position, trimmed=unread.trimmed))
 
     async def _handle(self, entry: Entry) -> None:
         """Deliver an entry of the stream, or pass over it."""
@@ -139,6 +145,7 @@ class Delivery:
         else:
             # Committed with the next one that is sent, or at the end of what was read.
             self._filtered += 1
+            self._reached = self._reached.after(entry.name)
 
     async def _deliver(self, entry: Entry, signal: SignalFields) -> None:
         pauses = self._backoff
@@ -164,24 +171,26 @@ class Delivery:
             self.status.counts["held_up"] += 1
             if self.status.failed("receiver", str(error)):
                 await self._store.note(str(error))
-            self.status.note_waiting(await self._store.count_after(self._passed), entry.added_ms)
+            self.status.note_waiting(await self._store.count_after(self._stored), entry.added_ms)
             raise
         except RefusedError as error:
             await self._refuse(entry, dead_letters.undeliverable(entry.packed, self._name, str(error)))
             return
-        await self._commit(DeliveryStep(entry.name, self._passed + self._filtered + 1, sent=1))
+        await self._commit(DeliveryStep(self._reached.after(entry.name), sent=1))
         if self.status.works("receiver"):
             await self._store.note("")
 
     async def _refuse(self, entry: Entry, letter: DeadLetter) -> None:
         log.error("a signal can't be delivered: it is a dead letter", delivery=self._name, why=letter.detail)
-        await self._commit(DeliveryStep(entry.name, self._passed + self._filtered + 1, refused=1, letter=letter))
+        await self._commit(DeliveryStep(self._reached.after(entry.name), refused=1, letter=letter))
 
     async def _commit(self, step: DeliveryStep) -> None:
         step = step._replace(filtered=self._filtered)
-        await self._store.commit(self._position, step)
-        self.status.note_waiting(max(0, self.status.waiting - (step.passed - self._passed)), self.status.oldest_ms)
-        self._position, self._passed, self._filtered = step.position, step.passed, 0
+        await self._store.commit(self._stored, step)
+        passed = sum(step.position.passed) - sum(self._stored.passed)
+        self.status.note_waiting(max(0, self.status.waiting - passed), self.status.oldest_ms)
+        self._stored = self._reached = step.position
+        self._filtered = 0
         for name in COUNTED:
             self.status.counts[name] += getattr(step, name)
 

@@ -24,6 +24,8 @@ __all__ = [
     "damaged",
     "dead_letters",
     "deliveries",
+    "delivery_position",
+    "delivery_states",
     "entry_id",
     "entry_stream",
     "frame_field",

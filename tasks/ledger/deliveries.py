@@ -2,25 +2,29 @@
 
 Its scripts check the lease at each write. So a process that wakes up late changes nothing, and sends at most the signal
 that it was sending, with the id that it has anyway.
+
+Where each shard has a ledger, the first has the hash and the lease, and the position is one in each ledger.
 """
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from heapq import merge
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-import msgspec
-import redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.clients.redis_client import FAILED, UNAVAILABLE, connect_async, connection_options, reason
 from tasks.ledger.confirmation import Confirmation
+from tasks.ledger.delivery_position import DeliveryPosition
+from tasks.ledger.entry_id import EntryId, name_of
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lease import Lease, NotLeadingError
 from tasks.ledger.lua import script
 from tasks.protocol import dead_letters
-from tasks.protocol.counters import read_count
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
 
@@ -28,7 +32,10 @@ from tasks.settings import Settings
 Start = Literal["now", "start"]
 #: What becomes of signals, each a counter.
 COUNTED = ("sent", "filtered", "refused", "trimmed")
-_LEASE = ":lease"
+#: Behind the key of a delivery, that of its lease.
+LEASE = ":lease"
+#: How long several ledgers are waited for; then all are read.
+TURN_MS = 100
 
 
 class Entry(NamedTuple):
@@ -49,21 +56,20 @@ class Entry(NamedTuple):
 class Unread(NamedTuple):
     """What a delivery read behind its position."""
 
-    position: str
-    #: How many signals of the stream lie at its position and before, trimmed ones included.
-    passed: int
-    #: How many signals were trimmed before it read them.
+    #: With the signals that were trimmed before it read them.
+    position: DeliveryPosition
     trimmed: int
     #: How many wait behind its position.
     waiting: int
     entries: Sequence[Entry]
+    #: Why another ledger than the first could not be asked; empty: all were.
+    unavailable: str = ""
 
 
 class DeliveryStep(NamedTuple):
     """How far a delivery got."""
 
-    position: str
-    passed: int
+    position: DeliveryPosition
     sent: int = 0
     filtered: int = 0
     refused: int = 0
@@ -71,48 +77,132 @@ class DeliveryStep(NamedTuple):
     letter: DeadLetter | None = None
 
 
+class _Part(NamedTuple):
+    """What a ledger answers about the signals behind a position."""
+
+    position: str
+    passed: int
+    #: How many signals were ever added, and how many the stream holds.
+    added: int
+    length: int
+    entries: Sequence[Entry]
+
+    @classmethod
+    def of(cls, answer: Sequence[Any], ledger: int = 0) -> "_Part":
+        position, passed, added, length, found = answer
+        entries = [_entry(name, ledger, dict(zip(it, it, strict=True))) for name, it in _pairs(found)]
+        return cls(position.decode(), passed, added, length, entries)
+
+    @property
+    def trimmed(self) -> int:
+        return max(0, self.added - self.length - self.passed)
+
+
+def _unread(parts: Sequence[_Part], count: int, unavailable: str = "") -> Unread:
+    passed = tuple(part.passed + part.trimmed for part in parts)
+    entries = merge(*(part.entries for part in parts), key=lambda entry: EntryId.parse(entry.name))
+    return Unread(
+        DeliveryPosition(tuple(part.position for part in parts), passed),
+        sum(part.trimmed for part in parts),
+        sum(part.added for part in parts) - sum(passed),
+        list(islice(entries, count)),
+        unavailable,
+    )
+
+
 class DeliveryStore:
-    """The position of one delivery, for the process that holds its lease."""
+    """The position of one delivery, for the process that holds its lease: in the first ledger, whichever has signals."""
 
     def __init__(self, settings: Settings, name: str, kind: str, start: Start) -> None:
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self.client = connect_async(settings, settings.ledger, **options)
+        self._clients = [connect_async(settings, url, **options) for url in settings.ledgers]
+        self.client = self._clients[0]
         keys = LedgerKeys(settings.namespace)
         self._signals, self._key, self._letters = keys.signals, keys.delivery(name), keys.deadletters
         self._kind, self._start, self._holder = kind, start, secrets.token_hex(8)
-        self.lease = Lease(self.client, f"{self._key}{_LEASE}", self._holder)
+        self.lease = Lease(self.client, f"{self._key}{LEASE}", self._holder)
         self._read = self.client.register_script(script("delivery_read"))
+        self._read_parts = [client.register_script(script("delivery_signals")) for client in self._clients]
         self._commit = self.client.register_script(script("delivery_commit"))
-        self._confirmation = Confirmation(self.client, settings.ledger_durability, self._key)
+        self._confirmations = [Confirmation(client, settings.ledger_durability, self._key) for client in self._clients]
 
     async def read(self, count: int) -> Unread:
         """Return up to `count` signals behind the position. Raises NotLeadingError, and what Redis raises.
 
         They are those that nothing takes back any more, as LEDGER_DURABILITY asks for.
         """
+        if len(self._clients) > 1:
+            return await self._read_several(count)
         arguments = [self._holder, count, self._start, self._signals]
-        answer = await self._confirmation.run(self._read, [self._key, self.lease.key], arguments)
+        answer = await self._confirmations[0].run(self._read, [self._key, self.lease.key], arguments)
         if not answer:
             raise NotLeadingError
-        position, passed, added, length, found = answer
-        entries = [_entry(name, dict(zip(it, it, strict=True))) for name, it in _pairs(found)]
-        trimmed = max(0, added - length - passed)
-        return Unread(position.decode(), passed + trimmed, trimmed, added - passed - trimmed, entries)
+        return _unread([_Part.of(answer)], count)
 
-    async def count_after(self, passed: int) -> int:
-        """Return how many signals there are behind the first `passed`. Raises what Redis raises."""
-        about: Any = await self.client.xinfo_stream(self._signals)
-        return max(0, int(about["entries-added"]) - passed)
+    async def _read_several(self, count: int) -> Unread:
+        before, stored = await self._stored_position()
+        start: Start = "start" if any(stored.ids) else self._start
+        parts: list[_Part] = []
+        unavailable = ""
+        for ledger, (position, passed) in enumerate(zip(*stored, strict=True)):
+            arguments = [self._signals, position, passed, count, start]
+            try:
+                answer = await self._confirmations[ledger].run(self._read_parts[ledger], [], arguments)
+                parts.append(_Part.of(answer, ledger))
+            except UNAVAILABLE as error:
+                # The first one keeps the position, and where it begins in another one that one has to say.
+                if not (ledger and position):
+                    raise
+                unavailable = f"the ledger of shard {ledger}: {reason(error)}"
+                parts.append(_Part(position, passed, passed, 0, []))
+        unread = _unread(parts, count, unavailable)
+        if unread.position.stored_ids != before:
+            begun = unread.position._replace(passed=tuple(part.passed for part in parts))
+            await self._write(before, DeliveryStep(begun))
+        return unread
 
-    async def wait(self, position: str, block_ms: int) -> None:
-        """Return once there is a signal behind a position, or after some time."""
-        await self.client.xread({self._signals: position}, count=1, block=block_ms)
+    async def _stored_position(self) -> tuple[str, DeliveryPosition]:
+        """Return the position as it is stored, and what it says of these ledgers. Raises NotLeadingError."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.get(self.lease.key)
+            pipe.hmget(self._key, "position", "passed")
+            holder, (position, passed) = await pipe.execute()
+        if holder != self._holder.encode():
+            raise NotLeadingError
+        before = (position or b"").decode(errors="replace")
+        return before, DeliveryPosition.read(position, passed, len(self._clients))
 
-    async def commit(self, before: str, step: DeliveryStep) -> None:
+    async def count_after(self, position: DeliveryPosition) -> int:
+        """Return how many signals there are behind a position, in the ledgers that answer. Raises what Redis raises."""
+        count = 0
+        for ledger, (client, passed) in enumerate(zip(self._clients, position.passed, strict=True)):
+            with suppress(*(UNAVAILABLE if ledger else ())):
+                about: Any = await client.xinfo_stream(self._signals)
+                count += max(0, int(about["entries-added"]) - passed)
+        return count
+
+    async def wait(self, position: DeliveryPosition, block_ms: int) -> None:
+        """Return once there is a signal behind a position, or after some time; of several ledgers after a short one."""
+        if len(self._clients) == 1:
+            await self.client.xread({self._signals: position.ids[0]}, count=1, block=block_ms)
+            return
+        waiting = (
+            client.xread({self._signals: its}, count=1, block=TURN_MS)
+            for client, its in zip(self._clients, position.ids, strict=True)
+        )
+        first, *_ = await asyncio.gather(*waiting, return_exceptions=True)
+        if isinstance(first, BaseException):
+            raise first
+
+    async def commit(self, before: DeliveryPosition, step: DeliveryStep) -> None:
         """Write a step that goes on from the position `before`. Raises NotLeadingError, and what Redis raises."""
+        await self._write(before.stored_ids, step)
+
+    async def _write(self, before: str, step: DeliveryStep) -> None:
         letter = dead_letters.pack(step.letter) if step.letter else b""
         counts = {name: getattr(step, name) for name in COUNTED}
-        arguments: list[Any] = [self._holder, before, step.position, step.passed, self._kind, dead_letters.KEEP, letter]
+        now = step.position.stored_ids, step.position.stored_passed
+        arguments: list[Any] = [self._holder, before, *now, self._kind, dead_letters.KEEP, letter]
         arguments += [part for item in counts.items() if item[1] for part in item]
         if not await self._commit(keys=[self._key, self.lease.key, self._letters], args=arguments):
             raise NotLeadingError
@@ -123,77 +213,17 @@ class DeliveryStore:
         await answer
 
     async def close(self) -> None:
-        """Let go of the lease and of the connection."""
+        """Let go of the lease and of the connections."""
         with suppress(*FAILED):
             await self.lease.release()
-        await self.client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
-def _entry(name: bytes, fields: dict[bytes, bytes]) -> Entry:
+def _entry(name: bytes, ledger: int, fields: dict[bytes, bytes]) -> Entry:
     trace, revision = (fields.get(field, b"").decode(errors="replace") for field in (b"trace", b"revision"))
-    return Entry(name.decode(), fields.get(b"signal", b""), trace, revision)
+    return Entry(name_of(name.decode(), ledger), fields.get(b"signal", b""), trace, revision)
 
 
 def _pairs(found: Sequence[Any]) -> list[tuple[bytes, Any]]:
     return [(name, iter(fields)) for name, fields in found]
-
-
-class DeliveryState(msgspec.Struct, frozen=True):
-    """A delivery as others see it."""
-
-    name: str
-    kind: str
-    #: Whether a process holds its lease.
-    running: bool
-    #: How many signals wait, and since when the oldest of them was committed.
-    waiting: int
-    oldest_s: float
-    sent: int
-    filtered: int
-    refused: int
-    trimmed: int
-    #: Why nothing is delivered; empty: it is.
-    trouble: str
-
-
-def read_all(client: redis.Redis, keys: LedgerKeys) -> list[DeliveryState]:
-    """Return every delivery, by name. Raises what Redis raises."""
-    prefix = keys.delivery("")
-    names = {each.decode().removeprefix(prefix) for each in client.scan_iter(match=f"{prefix}*", count=1_000)}
-    return [_state(client, keys, name) for name in sorted(names) if ":" not in name]
-
-
-def _state(client: redis.Redis, keys: LedgerKeys, name: str) -> DeliveryState:
-    key = keys.delivery(name)
-    stored: Any = client.hgetall(key)
-    position, kind, trouble = (
-        stored.get(field, default).decode(errors="replace")
-        for field, default in ((b"position", b"0-0"), (b"kind", b""), (b"trouble", b""))
-    )
-    counts = {name: read_count(stored.get(name.encode())) or 0 for name in ("passed", *COUNTED)}
-    passed = counts.pop("passed")
-    next_one: Any = client.xrange(keys.signals, min=f"({position}", count=1)
-    added = client.xinfo_stream(keys.signals)["entries-added"] if next_one else 0
-    now_s, now_us = client.time()
-    oldest_s = now_s + now_us / 1e6 - int(next_one[0][0].partition(b"-")[0]) / 1_000 if next_one else 0.0
-    return DeliveryState(
-        name=name,
-        kind=kind,
-        running=bool(client.exists(f"{key}{_LEASE}")),
-        waiting=max(0, added - passed),
-        oldest_s=round(oldest_s, 3),
-        trouble=trouble,
-        **counts,
-    )
-
-
-def forget(client: redis.Redis, keys: LedgerKeys, name: str) -> bool:
-    """Remove a delivery; return whether there was one. Raises what Redis raises."""
-    key = keys.delivery(name)
-    fields: Any = client.hgetall(key)
-    return bool(fields and client.hdel(key, *fields))
-
-
-def is_running(client: redis.Redis, keys: LedgerKeys, name: str) -> bool:
-    """Return whether a process holds the lease of a delivery. Raises what Redis raises."""
-    return bool(client.exists(f"{keys.delivery(name)}{_LEASE}"))

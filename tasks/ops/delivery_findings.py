@@ -1,11 +1,10 @@
 """What is wrong with the deliveries of signals, and what to do."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
-import redis
-
-from tasks.ledger import LedgerKeys, deliveries
-from tasks.ledger.deliveries import DeliveryState
+from tasks.ledger import LedgerKeys, delivery_states
+from tasks.ledger.delivery_states import DeliveryState
 from tasks.ops import doctor_probes
 from tasks.protocol.findings import Finding, age
 from tasks.settings import Settings
@@ -16,9 +15,9 @@ LATE_S = 60.0
 
 def ask(settings: Settings) -> list[DeliveryState]:
     """Return where each delivery stands. Raises what Redis raises."""
-    server: redis.Redis
-    with doctor_probes.client(settings, settings.ledger) as server:
-        return deliveries.read_all(server, LedgerKeys(settings.namespace))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(doctor_probes.client(settings, url)) for url in settings.ledgers]
+        return delivery_states.read_all(clients, LedgerKeys(settings.namespace))
 
 
 def findings(states: Iterable[DeliveryState]) -> Iterator[Finding]:

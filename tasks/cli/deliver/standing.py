@@ -7,7 +7,7 @@ import typer
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.errors import LedgerError, NotFoundError
-from tasks.ledger import deliveries
+from tasks.ledger import delivery_states
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.findings import age
 from tasks.settings import load
@@ -22,7 +22,7 @@ def list_(*, as_json: AsJson = False) -> None:
     Example: ./run tasks deliver list
     """
     reader = LedgerReader.reach(load())
-    found = deliveries.read_all(reader.client, reader.keys)
+    found = delivery_states.read_all(reader.clients, reader.keys)
     if as_json:
         for each in found:
             command_line.echo_json(each)
@@ -52,10 +52,10 @@ def forget(
     Example: ./run tasks deliver forget webhook
     """
     reader = LedgerReader.reach(load())
-    if deliveries.is_running(reader.client, reader.keys, name):
+    if delivery_states.is_running(reader.client, reader.keys, name):
         raise LedgerError(f"a process delivers under the name {name}: stop it first")
     if not yes:
         command_line.confirm(f"remove the position of the delivery {name} for good?")
-    if not deliveries.forget(reader.client, reader.keys, name):
+    if not delivery_states.forget(reader.clients, reader.keys, name):
         raise NotFoundError(f"there is no delivery {name}: `./run tasks deliver list` lists them")
     command_line.echo(f"removed {name}")

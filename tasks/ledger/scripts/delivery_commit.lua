@@ -1,11 +1,12 @@
 -- Moves a delivery's position on, if the process still holds its lease and the position is where it read on from.
 --
 -- KEYS  1 the delivery  2 its lease  3 dead letters
--- ARGV  1 who holds the lease  2 position before  3 position now  4 how many signals are passed now  5 kind
+-- ARGV  1 who holds the lease  2 position before, or nothing  3 position now  4 how many signals are passed now  5 kind
 --       6 dead letters kept  7 a dead letter, or nothing  then counters, each with what is added to it
 -- Returns whether it is written.
 
-if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('HGET', KEYS[1], 'position') ~= ARGV[2] then return 0 end
+local position = redis.call('HGET', KEYS[1], 'position') or ''
+if redis.call('GET', KEYS[2]) ~= ARGV[1] or position ~= ARGV[2] then return 0 end
 hash('HSET', KEYS[1])
 for at = 8, #ARGV, 2 do number('HINCRBY', KEYS[1], ARGV[at]) end
 if ARGV[7] ~= '' then stream('XADD', KEYS[3]) end

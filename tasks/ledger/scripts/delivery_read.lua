@@ -15,13 +15,14 @@ if redis.call('EXISTS', ARGV[4]) == 1 then
   added, length, last = about['entries-added'], about['length'], about['last-generated-id']
 end
 local stored = redis.call('HMGET', KEYS[1], 'position', 'passed')
-local position, passed = stored[1], tonumber(stored[2] or '0')
-local is_new = not position
+local is_new = not stored[1]
+-- Where there were several ledgers, there is a word for each: the first is of this one.
+local position, passed = string.match(stored[1] or '', '%S*'), tonumber(string.match(stored[2] or '0', '%S+'))
 local is_moved = is_new or added < passed  -- where the stream is another one than before, it is read from its first signal
 if is_moved then
   position, passed = '0-0', added - length
   if is_new and ARGV[3] == 'now' then position, passed = last, added end
 end
 local found = redis.call('XRANGE', ARGV[4], '(' .. position, '+', 'COUNT', ARGV[2])
-if is_moved then redis.call('HSET', KEYS[1], 'position', position, 'passed', passed) end
+if is_moved or position ~= stored[1] then redis.call('HSET', KEYS[1], 'position', position, 'passed', passed) end
 return {position, passed, added, length, found}

@@ -14,7 +14,7 @@ from tasks.deliver.send_rate import SendRate
 from tasks.deliver.signal_fields import SignalFields, decode
 from tasks.deliver.status import DeliveryStatus
 from tasks.event_loop import end
-from tasks.ledger import LedgerKeys, deliveries
+from tasks.ledger import LedgerKeys, delivery_states
 from tasks.ledger.deliveries import DeliveryStore
 from tasks.settings import Settings
 from tests.support.servers.nats_logins import SECRET
@@ -59,10 +59,10 @@ async def test_a_delivery_needs_no_more_than_the_rights_of_the_docs(url: str):
     await store.lease.renew()
     await store.close()
     operator = redis.Redis.from_url(as_user(url, "operator"))
-    [standing] = deliveries.read_all(operator, keys)
+    [standing] = delivery_states.read_all([operator], keys)
     assert (standing.sent, standing.refused, standing.running) == (2, 1, False)
-    assert deliveries.forget(operator, keys, "d")
-    assert deliveries.read_all(admin, keys) == []
+    assert delivery_states.forget([operator], keys, "d")
+    assert delivery_states.read_all([admin], keys) == []
     assert admin.acl_log() == []
 
 

@@ -14,8 +14,9 @@ from tasks.deliver.send_rate import SendRate
 from tasks.deliver.signal_fields import SignalFields
 from tasks.deliver.status import DeliveryStatus
 from tasks.event_loop import end
-from tasks.ledger import deliveries
-from tasks.ledger.deliveries import DeliveryState, DeliveryStep, DeliveryStore, Start
+from tasks.ledger import delivery_states
+from tasks.ledger.deliveries import DeliveryStep, DeliveryStore, Start
+from tasks.ledger.delivery_states import DeliveryState
 from tasks.ledger.lease import NotLeadingError
 from tasks.ops.entry_filters import SignalFilter
 from tasks.protocol import dead_letters
@@ -81,7 +82,7 @@ def standing(client, keys):
     nothing = DeliveryState(
         "", "", running=False, waiting=0, oldest_s=0, sent=0, filtered=0, refused=0, trimmed=0, trouble=""
     )
-    return lambda: next(iter(deliveries.read_all(client, keys)), nothing)
+    return lambda: next(iter(delivery_states.read_all([client], keys)), nothing)
 
 
 async def test_a_new_name_begins_with_the_next_signal(settings, client, keys, commit):
@@ -214,13 +215,13 @@ async def test_who_lost_the_lease_reads_and_commits_nothing(settings, client, ke
         client.delete(keys.delivery("d") + ":lease")
         assert await other.lease.take()
         with pytest.raises(NotLeadingError):
-            await late.commit(unread.position, DeliveryStep(unread.entries[0].name, 1, sent=1))
+            await late.commit(unread.position, DeliveryStep(unread.position.after(unread.entries[0].name), sent=1))
         with pytest.raises(NotLeadingError):
             await late.read(10)
         await other.read(10)
-        await other.commit(unread.position, DeliveryStep(unread.entries[0].name, 1, sent=1))
+        await other.commit(unread.position, DeliveryStep(unread.position.after(unread.entries[0].name), sent=1))
         with pytest.raises(NotLeadingError):  # it stands elsewhere by now
-            await other.commit(unread.position, DeliveryStep(unread.entries[0].name, 1, sent=1))
+            await other.commit(unread.position, DeliveryStep(unread.position.after(unread.entries[0].name), sent=1))
         assert standing().sent == 1
     finally:
         await late.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.ledger.deliveries import DeliveryState
+from tasks.ledger.delivery_states import DeliveryState
 from tasks.ops.delivery_findings import LATE_S, findings
 
 
