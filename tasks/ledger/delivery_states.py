@@ -58,7 +58,7 @@ def _state(clients: Sequence[redis.Redis], keys: LedgerKeys, name: str) -> Deliv
     waiting = []
     for ledger, client in enumerate(clients):
         with suppress(*(UNAVAILABLE if ledger else ())):
-            waiting.append(_waiting(client, keys, position.ids[ledger] or NONE, position.passed[ledger]))
+            waiting.append(_of_ledger(client, keys, position.ids[ledger] or NONE, position.passed[ledger]))
     counts = {name: read_count(stored.get(name.encode())) or 0 for name in COUNTED}
     return DeliveryState(
         name=name,
@@ -71,7 +71,7 @@ def _state(clients: Sequence[redis.Redis], keys: LedgerKeys, name: str) -> Deliv
     )
 
 
-def _waiting(client: redis.Redis, keys: LedgerKeys, position: str, passed: int) -> _Waiting:
+def _of_ledger(client: redis.Redis, keys: LedgerKeys, position: str, passed: int) -> _Waiting:
     next_one: Any = client.xrange(keys.signals, min=f"({position}", count=1)
     if not next_one:
         return _Waiting()

@@ -57,10 +57,10 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
     if overwritten and not yes:
         command_line.confirm(f"overwrite {overwritten:,} records and states for good?")
     done = seeder.seed(content, author or getpass.getuser(), reason, replace=replace)
-    _tell(done)
+    _echo_seeded(done)
 
 
-def _tell(done: list[PoolSeed]) -> None:
+def _echo_seeded(done: list[PoolSeed]) -> None:
     states, records = Counter[str](), Counter[str]()
     for each in done:
         states[each.pool] += each.states

@@ -8,7 +8,7 @@ from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
 from tests.support.servers.api import TOKEN, ApiCaller
-from tests.support.split_ledger import HOMES, SplitLedger, split_ledger
+from tests.support.stacks.two_ledgers import HOMES, SplitLedger, split_ledger
 from tests.support.strategies import trades
 from tests.unit.ingest.page.test_page_state import signal
 

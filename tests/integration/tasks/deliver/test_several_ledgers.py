@@ -15,7 +15,7 @@ from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.integration.tasks.deliver.test_delivery import Sink, running_delivery, until
 from tests.support.servers.receiver import identified
-from tests.support.split_ledger import SplitLedger, split_ledger
+from tests.support.stacks.two_ledgers import SplitLedger, split_ledger
 
 Commit = Callable[..., None]
 
@@ -142,8 +142,8 @@ async def test_a_delivery_goes_on_where_the_number_of_ledgers_changes(split, com
     assert len(stored(split)[0].split()) == 1 + split_first
 
 
-async def test_a_ledger_that_is_away_holds_up_its_own_signals_alone(settings, split, commit, standing):
-    with Instance("away") as instance:
+async def test_a_ledger_that_is_unavailable_holds_up_its_own_signals_alone(settings, split, commit, standing):
+    with Instance("unavailable") as instance:
         server, url = start_redis(instance)
         both = settings.model_copy(update={"ledger_urls": f"{settings.ledger} {url}"})
         with redis.Redis.from_url(url) as other:

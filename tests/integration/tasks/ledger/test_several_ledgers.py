@@ -15,7 +15,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.sending import CONFIGURATION
-from tests.support.split_ledger import HOMES, SplitLedger, split_ledger
+from tests.support.stacks.two_ledgers import HOMES, SplitLedger, split_ledger
 from tests.support.strategies import BAD, Grumpy, trades
 
 
@@ -114,9 +114,9 @@ def test_signals_that_are_missing_in_one_ledger_are_missing(split, reader, numbe
 
 
 def test_the_ledger_that_does_not_answer_is_named(split):
-    away = "redis://127.0.0.1:1/3"
-    settings = split.settings.model_copy(update={"ledger_urls": f"{split.settings.ledger} {away}"})
-    with pytest.raises(ServerUnavailableError, match=rf"at {away} \(LEDGER_URLS\)"):
+    nowhere = "redis://127.0.0.1:1/3"
+    settings = split.settings.model_copy(update={"ledger_urls": f"{split.settings.ledger} {nowhere}"})
+    with pytest.raises(ServerUnavailableError, match=rf"at {nowhere} \(LEDGER_URLS\)"):
         LedgerReader.reach(settings)
 
 

@@ -1,4 +1,4 @@
-"""The doctor looks at the ledger of each shard, and finds one that is another's or that is away."""
+"""The doctor looks at the ledger of each shard, and finds one that is another's or that is unavailable."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.findings import Finding
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
-from tests.support.split_ledger import HOMES, POOL, SplitLedger, split_ledger
+from tests.support.stacks.two_ledgers import HOMES, POOL, SplitLedger, split_ledger
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def test_a_ledger_that_had_all_and_is_one_of_several_is_a_fault(split):
     assert misplaced(split.settings) == [f"ledger of shard 1: {url} holds the one ledger of all shards"]
 
 
-def test_one_that_is_away_is_one_fault_and_the_others_are_looked_at(split):
-    away = f"redis://127.0.0.1:{free_port()}/0"
-    settings = split.settings.model_copy(update={"ledger_urls": f"{split.settings.ledger} {away}"})
+def test_one_that_is_unavailable_is_one_fault_and_the_others_are_looked_at(split):
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    settings = split.settings.model_copy(update={"ledger_urls": f"{split.settings.ledger} {nowhere}"})
     servers = doctor_probes.servers(settings)
-    assert servers[away] == ("ledger of shard 1",)
-    [fault] = doctor_checks.redis(doctor_probes.ask_redis(settings, away, servers[away]))
+    assert servers[nowhere] == ("ledger of shard 1",)
+    [fault] = doctor_checks.redis(doctor_probes.ask_redis(settings, nowhere, servers[nowhere]))
     assert (fault.sign, fault.what) == ("fault", "Redis (ledger of shard 1)")
     assert "LEDGER_URLS" in fault.do
     assert ledger_probes.ask_ledger(settings, [POOL]).epochs.keys() == {0}

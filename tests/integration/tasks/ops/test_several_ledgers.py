@@ -14,7 +14,7 @@ from tasks.ops.state_prune import StatePruner
 from tasks.ops.state_reset import found_states, removed_states
 from tasks.ops.state_seed import SeedContent, StateSeeder
 from tasks.ops.states import StateFilter, StateStore
-from tests.support.split_ledger import HOMES, POOL, SplitLedger, split_ledger
+from tests.support.stacks.two_ledgers import HOMES, POOL, SplitLedger, split_ledger
 from tests.support.strategies import Echo, Worker, trades
 
 
@@ -30,7 +30,7 @@ def states(split: SplitLedger) -> Iterator[StateStore]:
         yield states
 
 
-def own(split: SplitLedger, kind: str, symbol: str) -> str:
+def field_of(split: SplitLedger, kind: str, symbol: str) -> str:
     """Return a field of a symbol; the tests see that it is in its ledger, and in that alone."""
     field = f"{kind}:spot:{symbol}:{'trade' if kind == 'record' else 'echo'}"
     assert field not in split.fields(1 - split.home(symbol))
@@ -44,7 +44,7 @@ def test_states_of_all_ledgers_are_found_and_reset_where_they_are(split, states)
     names = found_states(states, chosen)
     assert sorted((name.symbol, name.ledger) for name in names) == sorted(zip(HOMES, (0, 1), strict=True))
     assert removed_states(states, names, chosen, "ann", "why") == {"trade": 2}
-    assert [split.fields(number) for number in (0, 1)] == [{own(split, "record", symbol)} for symbol in HOMES]
+    assert [split.fields(number) for number in (0, 1)] == [{field_of(split, "record", symbol)} for symbol in HOMES]
     assert [(done.states, done.reset.author) for done in states.history()] == [(1, "ann"), (1, "ann")]
 
 
@@ -53,7 +53,7 @@ def test_a_ledger_in_which_nothing_changes_is_left_alone(split, states):
         split.commit(symbol, 1.0)
     chosen = StateFilter(strategy="echo", symbol=HOMES[1])
     removed_states(states, found_states(states, chosen), chosen, "ann", "")
-    assert own(split, "state", HOMES[0]) in split.fields(0)
+    assert field_of(split, "state", HOMES[0]) in split.fields(0)
     assert [split.clients[number].hget(split.keys.pool("trade"), "resets") for number in (0, 1)] == [None, b"1"]
 
 
@@ -94,7 +94,7 @@ def test_records_are_reset_where_they_are(split):
         assert resetter.reset(StateFilter(symbol=symbol), "ann", "") == 1
     with closing(LedgerReader(split.settings)) as reader:
         assert sorted((field, record.id, record.count) for _, field, record in reader.records()) == sorted(
-            (own(split, "record", symbol), -1, 1) for symbol in HOMES
+            (field_of(split, "record", symbol), -1, 1) for symbol in HOMES
         )
 
 
@@ -105,12 +105,12 @@ def seeding(*symbols: str) -> SeedContent:
     return SeedContent(past.ledger.fields, "c1", "", "", ("past",), {"trade": POOL})
 
 
-def test_what_is_seeded_goes_to_the_ledger_of_its_symbol_and_is_gone_on_with(split):
+def test_what_is_seeded_goes_to_the_ledger_of_its_symbol(split):
     seeder = StateSeeder(split.settings)
     done = seeder.seed(seeding(*HOMES), "ann", "", replace=False)
     assert [(each.ledger, each.states, each.records) for each in done] == [(0, 1, 1), (1, 1, 1)]
     for number, symbol in enumerate(HOMES):
-        assert split.fields(number) == {own(split, kind, symbol) for kind in ("record", "state")}
+        assert split.fields(number) == {field_of(split, kind, symbol) for kind in ("record", "state")}
     assert seeder.seed(seeding(*HOMES), "ann", "", replace=False) == []
 
 
@@ -160,7 +160,7 @@ def test_idle_symbols_go_from_their_ledgers_with_their_audit_lines(split):
     assert sorted(each.name.symbol for each in found.symbols) == sorted(old)
     assert sorted(pruner.prune(found, 50, "ann", "gone")) == sorted(each.name for each in found.symbols)
     for number, symbol in enumerate(HOMES):
-        assert split.fields(number) == {own(split, kind, symbol) for kind in ("record", "state")}
+        assert split.fields(number) == {field_of(split, kind, symbol) for kind in ("record", "state")}
         assert split.clients[number].xlen(split.keys.audit) == 1
 
 
@@ -168,7 +168,7 @@ def test_a_symbol_in_two_ledgers_is_seen_as_one_and_goes_from_both(split):
     """That of a pool with a lane for all symbols is in the first ledger, wherever the symbol has its own."""
     symbol = HOMES[1]
     split.commit(symbol, 1.0)
-    field = own(split, "record", symbol)
+    field = field_of(split, "record", symbol)
     record = split.clients[1].hget(split.keys.pool("trade"), field)
     split.clients[0].hset(split.keys.pool("basket"), field, record)
     split.commit(HOMES[0], *[1.0] * 100)

@@ -26,7 +26,7 @@ def test_of_one_ledger_it_is_stored_as_its_id_and_its_count():
     assert (position.stored_ids, position.stored_passed) == ("5-3", "7")
 
 
-def test_in_ledgers_that_are_new_it_stands_nowhere_and_in_those_that_are_gone_not_at_all():
+def test_in_ledgers_that_are_new_it_stands_nowhere():
     assert DeliveryPosition.read(b"5-3 6-0", b"7 8", 3) == (("5-3", "6-0", ""), (7, 8, 0))
     assert DeliveryPosition.read(b"5-3 6-0", b"7 8", 1) == (("5-3",), (7,))
     assert DeliveryPosition.read(None, None, 2) == (("", ""), (0, 0))
