@@ -30,8 +30,8 @@ Keys, each behind the namespace:
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
     api:answer:HASH  string  JSON: a request of the HTTP API under an Idempotency-Key, and its answer; for a day
     api:answers      list    the hashes, newest first
-    delivery:NAME    hash    where a delivery of signals stands: position in the stream, how many are passed, sent, filtered,
-                             refused and trimmed, and its trouble
+    delivery:NAME    hash    where a delivery of signals stands: position in the stream and how many are passed, of each
+                             ledger, with blanks between; how many are sent, filtered, refused and trimmed, and its trouble
     delivery:NAME:lease  string  the process that delivers under this name; runs out by itself
     moving           hash    while the ledger moves to other servers (`ingest/ledger_move`): plan, what is done, and what the
                              next steps need of what they overwrite; ingest does not start
