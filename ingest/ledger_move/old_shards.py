@@ -42,16 +42,16 @@ class OldShards:
         Without the layout, a start that has looked for the mark before it was there is refused, and looks again.
         """
         for server in self._plan.old:
-            client, ended = self._parties[server], dict[Any, Any]()
-            for number in await self._numbers(server):
+            client, numbers, ended = self._parties[server], await self._numbers(server), dict[Any, Any]()
+            for number in numbers:
                 ended[f"epoch:{number}"] = await self._parties.done(client.hget(self._keys.shard(number), "epoch"))
             ended["layout"] = await client.get(self._keys.layout)
             async with client.pipeline(transaction=True) as pipe:
-                pipe.hset(
-                    self._keys.moving, mapping={name: each for name, each in ended.items() if each} | {"ended": 1}
-                )
+                # A repetition finds none any more, and leaves what is kept.
+                if kept := {name: each for name, each in ended.items() if each}:
+                    pipe.hset(self._keys.moving, mapping=kept)
                 pipe.delete(self._keys.layout)
-                for number in await self._numbers(server):
+                for number in numbers:
                     pipe.hdel(self._keys.shard(number), "epoch")
                 await pipe.execute()
 
