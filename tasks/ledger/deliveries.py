@@ -34,8 +34,8 @@ Start = Literal["now", "start"]
 COUNTED = ("sent", "filtered", "refused", "trimmed")
 #: Behind the key of a delivery, that of its lease.
 LEASE = ":lease"
-#: How long several ledgers are waited for; then all are read.
-TURN_MS = 100
+#: How long several ledgers are left alone that had nothing; then all are read again.
+TURN_S = 0.1
 
 
 class Entry(NamedTuple):
@@ -183,16 +183,10 @@ class DeliveryStore:
 
     async def wait(self, position: DeliveryPosition, block_ms: int) -> None:
         """Return once there is a signal behind a position, or after some time; of several ledgers after a short one."""
-        if len(self._clients) == 1:
-            await self.client.xread({self._signals: position.ids[0]}, count=1, block=block_ms)
+        if len(self._clients) > 1:
+            await asyncio.sleep(TURN_S)
             return
-        waiting = (
-            client.xread({self._signals: its}, count=1, block=TURN_MS)
-            for client, its in zip(self._clients, position.ids, strict=True)
-        )
-        first, *_ = await asyncio.gather(*waiting, return_exceptions=True)
-        if isinstance(first, BaseException):
-            raise first
+        await self.client.xread({self._signals: position.ids[0]}, count=1, block=block_ms)
 
     async def commit(self, before: DeliveryPosition, step: DeliveryStep) -> None:
         """Write a step that goes on from the position `before`. Raises NotLeadingError, and what Redis raises."""
