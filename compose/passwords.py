@@ -36,7 +36,7 @@ ROLES = {
 #: `client|setinfo`, which clients can do without: a server older than 7.2 would not start.
 RIGHTS = {
     "ingest": (
-        "~rs:shard:* ~rs:lease:* ~rs:layout %R~rs:moving ~rs:pool:* ~rs:starts:* ~rs:signals* ~rs:positions "
+        "~rs:shard:* ~rs:lease:* ~rs:layout ~rs:pool:* ~rs:starts:* ~rs:signals* ~rs:positions "
         "~rs:deadletters ~rs:audit ~rs:counters ~rs:configuration* %R~rs:workers ~rs:celery:* %R~rs:* ~rs:resets "
         "~rs:api:* ~rs:delivery:* &rs:notices "
         "+del +evalsha +exec +exists +get +hdel +hget +hgetall +hincrby +hmget +hscan +hset +info +llen +lpush "

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
+from tasks.ledger.keys import MOVING
 from tasks.protocol.routing import MAX_PARTITIONS, LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
@@ -41,6 +42,11 @@ class Layout:
 
         Raises SettingsError, and LedgerError: `before` is no layout.
         """
+        if before == MOVING:
+            raise SettingsError(
+                "the ledger is being moved to other servers: finish that with the same command "
+                "(`./run ingest move-ledger --help`)"
+            )
         stored = decode(before)
         if not stored.shards:
             return

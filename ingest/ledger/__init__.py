@@ -15,6 +15,5 @@ __all__ = [
     "ledger",
     "relayed_ledger",
     "servers",
-    "stored_layout",
     "stored_shard",
 ]

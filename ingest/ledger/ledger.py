@@ -16,7 +16,6 @@ from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.damage import LedgerDamage
 from ingest.ledger.relayed_ledger import OtherLedger, RelayedLedger
 from ingest.ledger.servers import Connect, RedisServers
-from ingest.ledger.stored_layout import read_layout
 from ingest.ledger.stored_shard import StoredShard
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async
@@ -148,7 +147,7 @@ class IngestLedger:
         stored = await self.epoch()
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
-        before = await read_layout(self.client, self.keys)
+        before: Any = await self.client.get(self.keys.layout) or b""
         layout.check_ledger(before)
         others = layout.other_shards(before, self.keys.layout)
         offsets, is_damaged, shards = await self._stored(layout, before)

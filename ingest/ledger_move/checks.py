@@ -10,6 +10,7 @@ from ingest.ledger_move.parties import Parties
 from ingest.ledger_move.streams import EntryId, entry_id
 from ingest.relay import GROUP
 from tasks.errors import LedgerError
+from tasks.ledger import MOVING
 from tasks.settings.values import MAX_SHARDS
 
 #: What processes that still have the old settings may write to a server that is no ledger any more.
@@ -67,8 +68,12 @@ def check_layouts(parties: Parties, layouts: list[StoredLayout]) -> None:
 async def check_empty(parties: Parties) -> None:
     """Raise LedgerError where a server that is to become a ledger holds something."""
     for server in parties.plan.joining:
+        # Ended at that point, the move has written these.
+        begun = {parties.keys.moving}
+        if await parties[server].get(parties.keys.layout) == MOVING:
+            begun.add(parties.keys.layout)
         for key in await parties.key_names(server):
-            if key != parties.keys.moving and not parties.suffix(key).startswith(_LEFT_BEHIND):
+            if key not in begun and not parties.suffix(key).startswith(_LEFT_BEHIND):
                 raise LedgerError(
                     f"{server} is no ledger yet, and holds {key}: remove what it holds of {parties.keys.namespace}, or "
                     "name another one"

@@ -55,13 +55,12 @@ class Mark:
         await self._parties.put(self._plan.first, self.key, {step: 1})
 
     async def is_done(self) -> bool:
-        """Return whether all is done but the removal of the marks."""
+        """Return whether all is done but the new layouts and the removal of the marks."""
         return await self.has(_DONE)
 
-    async def finish(self) -> None:
-        """Remove the marks, once all else is done; a repetition goes on from here."""
+    async def note_all_done(self) -> None:
+        """Note that all is done but the new layouts and the removal of the marks; a repetition goes on from here."""
         await self.note(_DONE)
-        await self.withdraw()
 
     async def withdraw(self) -> None:
         """Remove the marks, the first server's last, of which the others are part."""

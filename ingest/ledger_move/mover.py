@@ -119,7 +119,10 @@ class LedgerMover:
                 await self._write_shard(number, shards)
             await self._parties.settle()
             await Cleaning(self._parties, shards).clean()
-        await self._mark.finish()
+            await self._mark.note_all_done()
+        for number in range(self.plan.shards):
+            await self._parties[self.plan.server_of(number)].set(self._parties.keys.layout, self._layout(number))
+        await self._mark.withdraw()
         seconds = time.monotonic() - begun_s
         return Moved(len(fields.symbols), fields.copied, streams.signals, seconds, tuple(self._damage.findings()))
 
@@ -148,5 +151,4 @@ class LedgerMover:
                 pipe.hset(keys.shard(number), mapping=fields)
             for lane in lanes if shards.frontier else ():
                 pipe.hset(keys.pool(lane.pool), lane_field(lane), shards.frontier)
-            pipe.set(keys.layout, self._layout(number))
             await pipe.execute()

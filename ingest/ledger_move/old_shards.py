@@ -16,7 +16,7 @@ from ingest.ledger_move.plan import NewShards
 from ingest.sources.resume import is_stream, last_stored
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import read_position
+from tasks.ledger import MOVING, read_position
 
 
 class OldShards:
@@ -28,7 +28,7 @@ class OldShards:
     async def layouts(self) -> list[StoredLayout]:
         """Return the layout of each old server, one without shards where none is. Raises LedgerError."""
         stored: list[Any] = [
-            await self._parties[server].get(self._keys.layout) or await self._kept(server, "layout")
+            await self._kept(server, "layout") or await self._parties[server].get(self._keys.layout)
             for server in self._plan.old
         ]
         return [decode(each or b"", self._keys.layout) for each in stored]
@@ -39,18 +39,21 @@ class OldShards:
     async def end_epochs(self) -> None:
         """End the epoch of every shard, so that no task in flight commits; the mark keeps it, and the layout.
 
-        Without the layout, a start that has looked for the mark before it was there is refused, and looks again.
+        What stands for the layout then is refused by every start, whenever it has read the layout before.
         """
+        for server in self._plan.joining:
+            await self._parties[server].set(self._keys.layout, MOVING)
         for server in self._plan.old:
             client, numbers, ended = self._parties[server], await self._numbers(server), dict[Any, Any]()
             for number in numbers:
                 ended[f"epoch:{number}"] = await self._parties.done(client.hget(self._keys.shard(number), "epoch"))
-            ended["layout"] = await client.get(self._keys.layout)
+            stored = await client.get(self._keys.layout)
+            ended["layout"] = None if stored == MOVING else stored
             async with client.pipeline(transaction=True) as pipe:
                 # A repetition finds none any more, and leaves what is kept.
                 if kept := {name: each for name, each in ended.items() if each}:
                     pipe.hset(self._keys.moving, mapping=kept)
-                pipe.delete(self._keys.layout)
+                pipe.set(self._keys.layout, MOVING)
                 for number in numbers:
                     pipe.hdel(self._keys.shard(number), "epoch")
                 await pipe.execute()

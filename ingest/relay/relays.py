@@ -5,7 +5,7 @@ from functools import partial
 
 from ingest.relay.relay import Relay
 
-#: Runs a step at the ledger of another shard, which may be away for itself.
+#: Runs a step at the ledger of another shard, which may be unavailable while the others are not.
 Attempt = Callable[[int, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 

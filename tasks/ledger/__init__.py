@@ -5,11 +5,12 @@ relay, the server probe, the page, the doctor, the guard of runs, a retry and th
 engine.
 """
 
-from tasks.ledger.keys import RESETS, LedgerKeys, damaged, frame_field, lane_field, read_position
+from tasks.ledger.keys import MOVING, RESETS, LedgerKeys, damaged, frame_field, lane_field, read_position
 from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments
 from tasks.ledger.lua import script
 
 __all__ = [
+    "MOVING",
     "RESETS",
     "STARTS_EXPIRE_S",
     "BatchStart",

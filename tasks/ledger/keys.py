@@ -128,5 +128,7 @@ def read_position(stored: bytes | None, where: str, remedy: str = "") -> Positio
         raise damaged(stored or b"", "a position", where, remedy) from None
 
 
+#: What stands for the layout while the ledger moves to other servers: no release starts with it.
+MOVING = b"moving"
 #: The field in a pool's hash that counts how often states of it were reset or seeded.
 RESETS = "resets"

@@ -138,7 +138,13 @@ def unavailable_results(url: str, why: str) -> Finding:
 def unavailable_ledger(shard: int, url: str, why: str) -> Finding:
     """Return the warning about the ledger of another shard that does not answer; `url` shows no password."""
     says = f"{url} does not answer: that shard's lanes stand still, and its signals wait there: {why}"
-    return Finding("warning", f"ledger of shard {shard}", says, "start it, or fix LEDGER_URLS", "ledger_away")
+    return Finding(
+        "warning",
+        f"ledger of shard {shard}",
+        says,
+        "start it, or fix LEDGER_URLS: `./run tasks doctor` says what it answers",
+        "ledger_away",
+    )
 
 
 def other_ledgers(workers: Mapping[str, int], ledgers: int) -> Iterator[Finding]:
@@ -148,7 +154,13 @@ def other_ledgers(workers: Mapping[str, int], ledgers: int) -> Iterator[Finding]
             f"{named_some(differing)}: the number of ledgers that they know is not {ledgers}, so that they commit nothing of "
             "some shards: what they take waits until it is sent again"
         )
-        yield Finding("warning", "workers", says, "give them ingest's LEDGER_URLS, and restart them", "ledgers_differ")
+        yield Finding(
+            "warning",
+            "workers",
+            says,
+            "give them ingest's LEDGER_URLS (`./run tasks config show`), and restart them",
+            "ledgers_differ",
+        )
 
 
 def unconfirmed(durability: str, why: str) -> Finding:

@@ -12,7 +12,7 @@ from ingest.ledger.ledger import IngestLedger
 from ingest.ledger_move import LedgerMover
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
-from tasks.ledger import LedgerKeys
+from tasks.ledger import MOVING, LedgerKeys
 from tasks.protocol.routing import Pool, Router, Shard
 from tests.support.moves.killed import Killer
 from tests.support.moves.ledgers import POOLS, clients, contents, fill, keys_of, settings_of, urls
@@ -148,11 +148,11 @@ async def test_ingest_does_not_start_while_the_ledger_moves(redis_url: str, keys
     layout = Layout(Router([Pool("trade", ("trade",))], Shard(0, 1)))
     ledger = IngestLedger(settings)
     with clients(urls(redis_url, 1)) as [server]:
-        server.hset(keys.moving, "plan", "{}")
-        with pytest.raises(SettingsError, match=r"is being moved to other servers .*move-ledger"):
+        server.set(keys.layout, MOVING)
+        with pytest.raises(SettingsError, match=r"is being moved to other servers: .*move-ledger"):
             await ledger.claim(0, layout, CONFIGURATION)
-        assert not server.exists(keys.shard(0), keys.layout)
-        server.delete(keys.moving)
+        assert not server.exists(keys.shard(0))
+        server.delete(keys.layout)
         await ledger.claim(0, layout, CONFIGURATION)
     await ledger.close()
 

@@ -49,7 +49,7 @@ def names(probe: ServerProbe) -> set[str]:
     return {finding.name for finding in probe.findings()}
 
 
-async def test_counters_dead_letters_and_waiting_signals_are_those_of_all_ledgers(
+async def test_counters_letters_and_waiting_signals_are_those_of_all_ledgers(
     two: Settings, client: redis.Redis, second: redis.Redis, keys: LedgerKeys
 ):
     for ledger, number in ((client, 2), (second, 3)):
@@ -65,7 +65,7 @@ async def test_counters_dead_letters_and_waiting_signals_are_those_of_all_ledger
         assert (probe.counters.of("events"), probe.counters.of("errors", "echo")) == (1_100, 5)
 
 
-async def test_another_shards_ledger_that_is_away_is_told_and_stops_nothing_else(redis_url: str, keys: LedgerKeys):
+async def test_another_ledger_that_does_not_answer_is_told_and_stops_nothing(redis_url: str, keys: LedgerKeys):
     async with probing(split(redis_url, NOBODY, keys.namespace)) as probe:
         await probe.ask()
         assert probe.seen

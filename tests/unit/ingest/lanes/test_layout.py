@@ -13,7 +13,7 @@ def layout(number: int, total: int, *pools: Pool, own: bool = True, frames: int 
     return Layout(Router(pools or POOLS, Shard(number, total), frames), has_own_ledger=own)
 
 
-def test_a_ledger_of_its_own_names_its_shard_and_what_was_before_stays_as_it_was():
+def test_a_ledger_of_its_own_names_its_shard_and_a_shared_one_none():
     assert layout(1, 2).encode() != layout(0, 2).encode()
     assert layout(1, 2, own=False).encode() == layout(0, 2, own=False).encode()
     assert layout(0, 1, own=False, frames=0).encode() == b'{"partitions":{"basket":1,"trade":8},"shards":1}'
@@ -33,14 +33,14 @@ def test_the_ledger_of_another_shard_or_of_other_shards_is_refused(before: Layou
         now.check_ledger(before.encode())
 
 
-def test_an_empty_ledger_is_taken_and_so_are_other_partitions_of_the_same_shards():
+def test_an_empty_ledger_and_other_partitions_are_taken():
     more = [Pool("trade", ("trade",), partitions=16), Pool("depth", ("depth",), partitions=4)]
     layout(1, 2).check_ledger(b"")
     layout(1, 2, *more, frames=128).check_ledger(layout(1, 2).encode())
     layout(0, 4, own=False).check_ledger(layout(0, 2, own=False).encode())
 
 
-def test_a_pool_that_is_keyed_in_another_way_is_refused_where_its_records_would_move():
+def test_a_pool_keyed_otherwise_is_refused_where_records_would_move():
     keyed_by_all = Pool("trade", ("trade",), key="all", symbols=frozenset({"BTCUSDT"}))
     with pytest.raises(SettingsError, match="pool trade is keyed in another way"):
         layout(0, 2, keyed_by_all).check_ledger(layout(0, 2).encode())

@@ -14,7 +14,7 @@ def test_without_a_split_one_ledger_is_that_of_every_shard():
         assert {whole.ledger, whole.ledger_of(0), whole.ledger_of(7)} == {"redis://a/0"}
 
 
-def test_each_shard_has_a_ledger_of_its_own_and_the_first_is_that_of_what_belongs_to_none():
+def test_each_shard_has_a_ledger_and_the_first_has_what_is_of_none():
     assert SPLIT.ledgers == ("redis://:secret@one/0", "redis://two/1")
     assert SPLIT.ledger == SPLIT.ledger_of(0) == "redis://:secret@one/0"
     assert SPLIT.ledger_of(1) == "redis://two/1"
