@@ -37,8 +37,9 @@ if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1]
 """
 
 
-#: Attributes of `LedgerKeys` that are no keys, and what the verdict is read from, or holds the states: not to be deleted.
-NO_KEYS, NEEDED = {"namespace", "notices"}, {"pool", "signals", "positions"}
+#: Attributes of `LedgerKeys` that are no keys of a pipeline that runs, and what the verdict is read from, or holds the
+#: states: not to be deleted.
+NO_KEYS, NEEDED = {"namespace", "notices", "moving"}, {"pool", "signals", "positions"}
 
 
 def by_name(keys: LedgerKeys) -> dict[str, list[str]]:

@@ -30,6 +30,8 @@ FIXED = {
     "BROKER_URL",
     "RESULT_URL",
     "LEDGER_URL",
+    "LEDGER_URLS",
+    "LEDGER_FROM",
     "HTTP_HOST",
     "METRICS_STRICT_PORT",
     "WORKER_HTTP_PORT",
