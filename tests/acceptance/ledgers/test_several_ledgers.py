@@ -30,9 +30,9 @@ def test_two_ledgers_hold_the_signals_of_one_process(recording: Path):
 
 
 def killed_by_turns(stack: SplitStack) -> Iterator[Process]:
-    """Yield every process of the pipeline but NATS, again and again."""
+    """Yield every process of the pipeline, again and again."""
     while True:
-        yield from (stack.ledgers[1], *stack.others, stack.ingest, stack.workers[0], stack.ledgers[0])
+        yield from (stack.ledgers[1], *stack.others, stack.ingest, stack.nats, stack.workers[0], stack.ledgers[0])
 
 
 @pytest.mark.ci
@@ -52,5 +52,6 @@ def test_killed_ledgers_shards_and_workers_change_nothing(recording: Path):
                 stack.instance.start_again(victim)
 
         replay(stack, [recording], lasting([recording], 12), kill)
+        assert count > 6 * 20, "each was killed"
         stack.ingest.restart = False
         check(stack, recording)
