@@ -26,6 +26,10 @@ class KnownConfigurations:
         #: By version: what the ledger should hold of it.
         self._known: dict[str, bytes] = {}
 
+    def read(self, version: str) -> bytes | None:
+        """Return the JSON of a configuration by its content hash, as the ledger has it. Raises what Redis raises."""
+        return self._client.hget(self._key, version)  # type: ignore[return-value]  # a sync client
+
     def remember(self, configuration: Configuration) -> None:
         """Remember a configuration; the one that was remembered first is forgotten where there are too many."""
         version = configuration.version

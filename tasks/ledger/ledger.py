@@ -99,24 +99,32 @@ def _begun(batch: Batch[Any], key: str, epoch: str, fields: Sequence[str], answe
 class Ledger:
     """A worker's connection to the ledger of a shard."""
 
-    def __init__(self, client: redis.Redis, namespace: str, first: redis.Redis | None = None) -> None:
-        """`first` is the ledger of the first shard, if each shard has one: it has the configurations."""
-        self._client, self._first, self._is_one_of_several = client, first or client, first is not None
+    def __init__(
+        self, client: redis.Redis, namespace: str, first: "Ledger | None" = None, *, is_one_of_several: bool = False
+    ) -> None:
+        """`first` is the ledger of the first shard, if that is another one: it has the configurations."""
+        self._client, self._is_one_of_several = client, is_one_of_several
         self.keys = LedgerKeys(namespace)
         #: The configurations that this worker uses.
-        self.known = KnownConfigurations(self._first, self.keys.configurations)
+        self.known: KnownConfigurations = (
+            first.known if first else KnownConfigurations(client, self.keys.configurations)
+        )
         self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
         self._release_start = client.register_script(script("release_start"))
 
     @classmethod
-    def connect(cls, settings: Settings, shard: int = 0, *, retries: int = 0) -> "Ledger":
-        """Make the ledger of a shard; its connections open at the first call. Raises LedgerError: it has none."""
-        options = connection_options(retries=retries)
-        own = connect(settings, settings.ledger_of(shard), **options)
-        if len(settings.ledgers) == 1:
-            return cls(own, settings.namespace)
-        return cls(own, settings.namespace, connect(settings, settings.ledger, **options) if shard else own)
+    def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
+        """Make the ledger, or that of the first shard; the connection opens at the first call."""
+        client = connect(settings, settings.ledger, **connection_options(retries=retries))
+        return cls(client, settings.namespace, is_one_of_several=len(settings.ledgers) > 1)
+
+    def of_shard(self, settings: Settings, shard: int) -> "Ledger":
+        """Make the ledger of a shard; this one, of the first, where there is no other. Raises LedgerError: it has none."""
+        if not shard or not self._is_one_of_several:
+            return self
+        client = connect(settings, settings.ledger_of(shard), **connection_options())
+        return Ledger(client, settings.namespace, self, is_one_of_several=True)
 
     def begin(self, wanted: Sequence[Wanted]) -> list[BatchStart]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard.
@@ -174,4 +182,4 @@ class Ledger:
 
     def configuration(self, version: str) -> bytes | None:
         """Return the JSON of a configuration by its content hash."""
-        return self._first.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client
+        return self.known.read(version)

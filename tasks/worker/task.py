@@ -39,7 +39,7 @@ _strategies = StrategyCache()
 
 @lru_cache(maxsize=MAX_SHARDS)
 def _ledger(shard: int = 0) -> Ledger:
-    return Ledger.connect(load(), shard)
+    return _ledger().of_shard(load(), shard) if shard else Ledger.connect(load())
 
 
 @lru_cache(maxsize=1)

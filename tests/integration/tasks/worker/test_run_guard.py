@@ -65,7 +65,7 @@ async def test_a_strike_goes_to_the_ledger_of_its_batchs_shard(redis_url: str, k
         settings = Settings(ledger_urls=f"{redis_url} {second}", nats_partitions=2, namespace=keys.namespace)
         of_second = msgspec.structs.replace(batch(), shard=1)
         await write(settings, Strike(RunningBatch.of(of_second, ["grumpy"]), "grumpy", 2, MAX_STRIKES, "hung for 20 s"))
-        ledger = Ledger.connect(settings, 1)
+        ledger = Ledger.connect(settings).of_shard(settings, 1)
         assert begin(ledger, of_second).excluded.events == {("grumpy", 2)}
 
 

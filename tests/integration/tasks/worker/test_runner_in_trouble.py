@@ -97,7 +97,7 @@ def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
 def test_the_ledger_of_another_shard_is_left_as_it_is_and_named(client, keys):
     """Whose LEDGER_URLS have another order would otherwise pass over every batch, without a word."""
     before = dump(client, keys.namespace)
-    wrong = Ledger(client, keys.namespace, client)
+    wrong = Ledger(client, keys.namespace, is_one_of_several=True)
     with pytest.raises(LedgerError, match=f"the ledger has no {keys.shard(1)}: LEDGER_URLS are not ingest's"):
         run(wrong, msgspec.structs.replace(batch(), shard=1))
     assert dump(client, keys.namespace) == before
