@@ -170,7 +170,7 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
 def _misplaced(of: MisplacedLedger) -> Finding:
     what = "ledger" if of.wanted is None else f"ledger of shard {of.wanted}"
     held = f"the ledger of shard {of.shard} of {of.shards}" if of.shards else "the one ledger of all shards"
-    do = "put LEDGER_URLS right, or stop all shards and `./run tasks ledger move`"
+    do = "put LEDGER_URLS right, or stop all shards and move it with `./run ingest move-ledger`"
     return Finding("fault", what, f"{of.url} holds {held}", do)
 
 

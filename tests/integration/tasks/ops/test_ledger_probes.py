@@ -34,7 +34,7 @@ def findings(settings: Settings) -> list[Finding]:
 
 def misplaced(settings: Settings) -> list[str]:
     found = [each for each in findings(settings) if each.sign == "fault"]
-    assert all("`./run tasks ledger move`" in each.do for each in found)
+    assert all("`./run ingest move-ledger`" in each.do for each in found)
     return [f"{each.what}: {each.says}" for each in found]
 
 
