@@ -52,22 +52,39 @@ class OpenPositions:
         #: Every strategy that has an account: what its open positions would leave, and how many there are.
         self.unrealised: dict[str, float] = defaultdict(float)
         self.count: dict[str, int] = defaultdict(int)
-        self._newest: list[tuple[StoredAccount, OpenPosition]] = []
+        #: The newest, at most MAX_POSITIONS, each with its account.
+        self.newest: list[tuple[StoredAccount, OpenPosition]] = []
 
     def add(self, accounts: Iterable[StoredAccount]) -> None:
         """Add accounts, each once."""
+        opened = []
         for each in accounts:
             held = each.account.position
             self.unrealised[each.strategy] += held.unrealised if held else 0.0
             if held:
                 self.count[each.strategy] += 1
-                self._newest.append((each, held))
-        self._newest = nlargest(MAX_POSITIONS, self._newest, key=lambda found: found[1].opened_ms)
+                opened.append((each, held))
+        self._keep(opened)
+
+    @classmethod
+    def sum_of(cls, parts: Iterable["OpenPositions"]) -> "OpenPositions":
+        """Return those of several ledgers together."""
+        held = cls()
+        for part in parts:
+            for strategy, unrealised in part.unrealised.items():
+                held.unrealised[strategy] += unrealised
+            for strategy, count in part.count.items():
+                held.count[strategy] += count
+            held._keep(part.newest)
+        return held
+
+    def _keep(self, found: Iterable[tuple[StoredAccount, OpenPosition]]) -> None:
+        self.newest = nlargest(MAX_POSITIONS, [*self.newest, *found], key=lambda each: each[1].opened_ms)
 
     @property
     def rows(self) -> list[OpenRow]:
         """The newest, at most MAX_POSITIONS."""
-        return [open_row(each, held) for each, held in self._newest]
+        return [open_row(each, held) for each, held in self.newest]
 
 
 def figures(closed: Mapping[str, PositionStatistics], held: OpenPositions) -> PaperFigures:

@@ -1,6 +1,6 @@
 """What ingest learns of the paper accounts in the ledger."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -128,3 +128,75 @@ async def test_without_the_right_to_scan_there_are_no_figures_and_no_fault():
             assert probe.seen is None
         finally:
             await ledger.close()
+
+
+@pytest.fixture
+def second(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url.removesuffix("/0") + "/1") as client:
+        yield client
+
+
+@pytest.fixture
+async def of_two(redis_url: str, keys: LedgerKeys) -> AsyncIterator[PaperProbe]:
+    """A probe of the first of two shards, each with a ledger of its own."""
+    urls = f"{redis_url} {redis_url.removesuffix('/0')}/1"
+    ledger = IngestLedger(
+        Settings(redis_url=redis_url, ledger_urls=urls, nats_partitions=2, ingest_shard="0/2", namespace=keys.namespace)
+    )
+    assert await ledger.lease.take()
+    yield PaperProbe(ledger, ["depth"], page=2, pause_s=0.0)
+    await ledger.close()
+
+
+def told(probe: PaperProbe) -> list[tuple[float, float, int, int]]:
+    """Return realised profit, drawdown, closed and open positions of each strategy."""
+    assert probe.seen
+    return [(each.realised, each.drawdown, each.positions, each.open) for each in probe.seen.strategies]
+
+
+async def test_positions_of_all_ledgers_are_told_as_one(
+    of_two: PaperProbe, client: redis.Redis, second: redis.Redis, keys: LedgerKeys
+):
+    """Closed ones in the order of their times: the profit was 5 at most, and is 4."""
+    for ledger, ms, pnl in ((client, 1, 3.0), (second, 2, -2.0), (client, 3, 4.0), (second, 4, -1.0)):
+        ledger.xadd(keys.positions, {"position": closed(pnl=pnl).pack()}, id=f"{ms}-0")
+    await of_two.ask()
+    assert told(of_two) == [(4.0, 1.0, 4, 0)]
+    for ledger, symbol in ((client, "BTCUSDT"), (second, "ETHUSDT")):
+        ledger.hset(keys.pool("depth"), f"paper:spot:{symbol}:skew", account(symbol))
+    close_positions(second, keys, 2.0)
+    await of_two.ask()
+    assert told(of_two) == [(6.0, 0.0, 5, 2)]
+    assert of_two.seen
+    assert ({row.symbol for row in of_two.seen.positions}, of_two.seen.open) == ({"BTCUSDT", "ETHUSDT"}, 2)
+
+
+async def test_another_ledger_that_lost_its_positions_is_read_again(
+    of_two: PaperProbe, client: redis.Redis, second: redis.Redis, keys: LedgerKeys
+):
+    close_positions(client, keys, 1.0)
+    close_positions(second, keys, 2.0, 3.0)
+    await of_two.ask()
+    second.delete(keys.positions)
+    await of_two.ask()
+    assert told(of_two) == [(1.0, 0.0, 1, 0)]
+
+
+async def test_another_ledger_that_fails_keeps_its_last_figures(
+    of_two: PaperProbe, client: redis.Redis, second: redis.Redis, keys: LedgerKeys
+):
+    close_positions(client, keys, 1.0)
+    close_positions(second, keys, 2.0)
+    second.hset(keys.pool("depth"), "paper:spot:ETHUSDT:skew", account("ETHUSDT"))
+    await of_two.ask()
+    second.delete(keys.positions)
+    second.set(keys.positions, "no stream")
+    close_positions(client, keys, 4.0)
+    await of_two.ask()
+    assert told(of_two) == [(7.0, 0.0, 3, 1)]
+    client.delete(keys.positions)
+    await of_two.ask()
+    assert told(of_two) == [(7.0, 0.0, 3, 1)]
+    second.delete(keys.positions)
+    await of_two.ask()
+    assert told(of_two) == [(0.0, 0.0, 0, 1)]
