@@ -7,17 +7,21 @@ Where each shard has a ledger, the first has the hash and the lease, and the pos
 """
 
 import asyncio
+import math
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 
-from tasks.clients.redis_client import FAILED, UNAVAILABLE, connect_async, connection_options, reason
+from tasks.clients.redis_client import FAILED, connect_async, connection_options, reason
 from tasks.ledger.confirmation import Confirmation
 from tasks.ledger.delivery_position import DeliveryPosition
 from tasks.ledger.entry_id import EntryId, name_of
@@ -36,6 +40,8 @@ COUNTED = ("sent", "filtered", "refused", "trimmed")
 LEASE = ":lease"
 #: How long several ledgers are left alone that had nothing; then all are read again.
 TURN_S = 0.1
+#: How long another ledger than the first is left out after it failed: one that hangs costs seconds each time.
+REST_S = 5.0
 
 
 class Entry(NamedTuple):
@@ -62,7 +68,7 @@ class Unread(NamedTuple):
     #: How many wait behind its position.
     waiting: int
     entries: Sequence[Entry]
-    #: Why another ledger than the first could not be asked; empty: all were.
+    #: Why other ledgers than the first are left out; empty: none is.
     unavailable: str = ""
 
 
@@ -113,13 +119,19 @@ def _unread(parts: Sequence[_Part], count: int, unavailable: str = "") -> Unread
 class DeliveryStore:
     """The position of one delivery, for the process that holds its lease: in the first ledger, whichever has signals."""
 
-    def __init__(self, settings: Settings, name: str, kind: str, start: Start) -> None:
+    def __init__(
+        self, settings: Settings, name: str, kind: str, start: Start, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives seconds."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._clients = [connect_async(settings, url, **options) for url in settings.ledgers]
         self.client = self._clients[0]
         keys = LedgerKeys(settings.namespace)
         self._signals, self._key, self._letters = keys.signals, keys.delivery(name), keys.deadletters
         self._kind, self._start, self._holder = kind, start, secrets.token_hex(8)
+        self._clock = clock
+        #: By ledger: until when it is left out, and why.
+        self._left_out: dict[int, tuple[float, str]] = {}
         self.lease = Lease(self.client, f"{self._key}{LEASE}", self._holder)
         self._read = self.client.register_script(script("delivery_read"))
         self._read_parts = [client.register_script(script("delivery_signals")) for client in self._clients]
@@ -142,24 +154,37 @@ class DeliveryStore:
     async def _read_several(self, count: int) -> Unread:
         before, stored = await self._stored_position()
         start: Start = "start" if any(stored.ids) else self._start
-        parts: list[_Part] = []
-        unavailable = ""
-        for ledger, (position, passed) in enumerate(zip(*stored, strict=True)):
-            arguments = [self._signals, position, passed, count, start]
-            try:
-                answer = await self._confirmations[ledger].run(self._read_parts[ledger], [], arguments)
-                parts.append(_Part.of(answer, ledger))
-            except UNAVAILABLE as error:
-                # The first one keeps the position, and where it begins in another one that one has to say.
-                if not (ledger and position):
-                    raise
-                unavailable = f"the ledger of shard {ledger}: {reason(error)}"
-                parts.append(_Part(position, passed, passed, 0, []))
+        standing = enumerate(zip(*stored, strict=True))
+        parts = [await self._part(ledger, *at, count, start) for ledger, at in standing]
+        unavailable = "; ".join(why for _, why in self._left_out.values())
         unread = _unread(parts, count, unavailable)
         if unread.position.stored_ids != before:
             begun = unread.position._replace(passed=tuple(part.passed for part in parts))
             await self._write(before, DeliveryStep(begun))
         return unread
+
+    async def _part(self, ledger: int, position: str, passed: int, count: int, start: Start) -> _Part:
+        # The first one keeps the position, and where it begins in another one that one has to say.
+        is_needed = not (ledger and position)
+        if is_needed or not self._rests(ledger):
+            try:
+                arguments = [self._signals, position, passed, count, start]
+                answer = await self._confirmations[ledger].run(self._read_parts[ledger], [], arguments)
+            except FAILED as error:
+                if is_needed:
+                    raise
+                self._leave_out(ledger, error)
+            else:
+                self._left_out.pop(ledger, None)
+                return _Part.of(answer, ledger)
+        return _Part(position, passed, passed, 0, [])
+
+    def _rests(self, ledger: int) -> bool:
+        until, _ = self._left_out.get(ledger, (-math.inf, ""))
+        return self._clock() < until
+
+    def _leave_out(self, ledger: int, error: Exception) -> None:
+        self._left_out[ledger] = self._clock() + REST_S, f"the ledger of shard {ledger}: {reason(error)}"
 
     async def _stored_position(self) -> tuple[str, DeliveryPosition]:
         """Return the position as it is stored, and what it says of these ledgers. Raises NotLeadingError."""
@@ -175,11 +200,26 @@ class DeliveryStore:
     async def count_after(self, position: DeliveryPosition) -> int:
         """Return how many signals there are behind a position, in the ledgers that answer. Raises what Redis raises."""
         count = 0
-        for ledger, (client, passed) in enumerate(zip(self._clients, position.passed, strict=True)):
-            with suppress(*(UNAVAILABLE if ledger else ())):
-                about: Any = await client.xinfo_stream(self._signals)
-                count += max(0, int(about["entries-added"]) - passed)
+        for ledger, passed in enumerate(position.passed):
+            if self._rests(ledger):
+                continue
+            try:
+                count += max(0, await self._added(self._clients[ledger]) - passed)
+            except FAILED as error:
+                if not ledger:
+                    raise
+                self._leave_out(ledger, error)
         return count
+
+    async def _added(self, client: Redis) -> int:
+        """Return how many signals were ever added to a ledger. Raises what Redis raises."""
+        try:
+            about: Any = await client.xinfo_stream(self._signals)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return 0
+        return int(about["entries-added"])
 
     async def wait(self, position: DeliveryPosition, block_ms: int) -> None:
         """Return once there is a signal behind a position, or after some time; of several ledgers after a short one."""

@@ -1,6 +1,6 @@
 """A delivery takes the signals of all ledgers to its receiver; its position is in the first one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
@@ -10,6 +10,7 @@ from compose.local.servers import start_redis
 from tasks.deliver.answers import HeldUpError, RefusedError
 from tasks.deliver.signal_fields import SignalFields
 from tasks.ledger import delivery_states
+from tasks.ledger.deliveries import REST_S, DeliveryStore
 from tasks.ledger.delivery_states import DeliveryState
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
@@ -154,6 +155,56 @@ async def test_a_ledger_that_is_unavailable_holds_up_its_own_signals_alone(setti
             await until(lambda: status.troubles["redis"].startswith("the ledger of shard 1: "))
             commit(0, 2, 3)
             await until(lambda: sink.ids == ["1", "2", "3"])
+
+
+async def test_a_ledger_that_refuses_holds_up_its_own_signals_alone(settings, split, commit, standing):
+    commit(0, 1)
+    commit(1, 2)
+    async with running_delivery(settings, sink := Sink()) as status:
+        await until(lambda: standing() and standing().sent == 2)
+        split.clients[1].delete(split.keys.signals)
+        split.clients[1].set(split.keys.signals, "no stream")
+        await until(lambda: "WRONGTYPE" in status.troubles.get("redis", ""))
+        commit(0, 3, 4)
+        await until(lambda: sink.ids[2:] == ["3", "4"])
+
+
+@pytest.fixture
+async def store(settings: Settings, now: list[float]) -> AsyncIterator[DeliveryStore]:
+    """The store of a delivery that has read both ledgers, at the time `now`."""
+    store = DeliveryStore(settings, "d", "stdout", "start", clock=lambda: now[0])
+    assert await store.lease.take()
+    await store.read(10)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [1_000.0]
+
+
+async def test_a_ledger_that_failed_is_left_out_for_a_while(store, now, split, commit):
+    split.clients[1].set(split.keys.signals, "no stream")
+    failed = await store.read(10)
+    assert failed.unavailable.startswith("the ledger of shard 1: ")
+    split.clients[1].delete(split.keys.signals)
+    commit(0, 1)
+    commit(1, 2)
+    now[0] += REST_S - 1
+    left_out = await store.read(10)
+    assert (len(left_out.entries), left_out.unavailable) == (1, failed.unavailable)
+    assert await store.count_after(left_out.position) == 1
+    now[0] += 1
+    again = await store.read(10)
+    assert (len(again.entries), again.unavailable) == (2, "")
+
+
+@pytest.mark.parametrize("ledger", [0, 1])
+async def test_a_ledger_without_signals_has_none_that_wait(store, commit, ledger: int):
+    commit(ledger, 1, 2)
+    unread = await store.read(10)
+    assert await store.count_after(unread.position) == 2
 
 
 def test_a_delivery_that_is_forgotten_leaves_nothing_in_any_ledger(split):
