@@ -42,11 +42,7 @@ class Layout:
 
         Raises SettingsError, and LedgerError: `before` is no layout.
         """
-        if before == MOVING:
-            raise SettingsError(
-                "the ledger is being moved to other servers: finish that with the same command "
-                "(`./run ingest move-ledger --help`)"
-            )
+        _refuse_moving(before)
         stored = decode(before)
         if not stored.shards:
             return
@@ -60,6 +56,18 @@ class Layout:
             raise SettingsError(
                 f"pool {shared[0]} is keyed in another way than before, so that its records belong into other ledgers: "
                 "stop all shards and move them (`./run ingest move-ledger --help`)"
+            )
+
+    def check_first(self, first: bytes) -> None:
+        """Check that the first shard's ledger, with the layout `first`, is of as many ledgers: this one is empty.
+
+        Raises as `check_ledger`.
+        """
+        _refuse_moving(first)
+        if (stored := decode(first)).shards and stored.ledgers != self._stored.ledgers:
+            raise SettingsError(
+                f"LEDGER_URLS: the first of them is {place(stored)}, so that the ledger has to be moved first: stop all "
+                "shards (`./run ingest move-ledger --help`)"
             )
 
     def _moves(self, pool: str, stored: StoredLayout) -> bool:
@@ -107,6 +115,14 @@ class Layout:
     def is_new(self, before: bytes) -> bool:
         """Whether another layout was stored before."""
         return before not in {b"", self.encode()}
+
+
+def _refuse_moving(stored: bytes) -> None:
+    if stored == MOVING:
+        raise SettingsError(
+            "the ledger is being moved to other servers, or was: finish that with the same command "
+            "(`./run ingest move-ledger --help`), or give their settings"
+        )
 
 
 def place(layout: StoredLayout) -> str:

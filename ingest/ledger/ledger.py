@@ -149,6 +149,9 @@ class IngestLedger:
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
         layout.check_ledger(before)
+        if self.servers.has_other_first and not before:
+            of_first: Any = await self.servers.first.get(self.keys.layout)
+            layout.check_first(of_first or b"")
         others = layout.other_shards(before, self.keys.layout)
         offsets, is_damaged, shards = await self._stored(layout, before)
         start = await begin(offsets)

@@ -91,8 +91,8 @@ async def check_relayed(parties: Parties) -> None:
         last = entry_id(about["last-generated-id"])
         if about["length"] and (not relay or relay["pending"] or entry_id(relay["last-delivered-id"]) < last):
             raise LedgerError(
-                f"{server} has signals that NATS does not have yet: start all shards as they were, and stop them again "
-                "once `./run tasks doctor` says that none waits"
+                f"{server} has signals that NATS does not have yet: start all shards as they were, and stop them again, "
+                "the first one last"
             )
         await _check_delivered(parties, server, last)
 

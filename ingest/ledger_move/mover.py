@@ -22,7 +22,7 @@ from ingest.ledger_move.streams import Streams
 from ingest.ledger_move.unsharded import Unsharded
 from tasks.clients.redis_client import connect_async
 from tasks.errors import LedgerError, SettingsError
-from tasks.ledger import lane_field
+from tasks.ledger import MOVING, lane_field
 from tasks.protocol.findings import Finding
 from tasks.protocol.routing import Pool, Router, Shard
 from tasks.settings import Settings
@@ -81,6 +81,7 @@ class LedgerMover:
         await checks.check_servers(parties)
         is_begun = await self._mark.is_begun()
         await checks.check_stopped(parties)
+        await checks.check_deliveries(parties)
         if is_begun and await self._mark.shards():
             return True
         if not is_begun and await self._is_done():
@@ -88,7 +89,6 @@ class LedgerMover:
         checks.check_first(parties)
         await checks.check_empty(parties)
         checks.check_layouts(parties, await self._old.layouts())
-        await checks.check_deliveries(parties)
         await checks.check_relayed(parties)
         await self._old.read()
         return True
@@ -99,7 +99,8 @@ class LedgerMover:
             stored = await self._parties[self.plan.server_of(shard)].get(self._parties.keys.layout)
             if stored != self._layout(shard):
                 return False
-        return not any([await self._parties.key_names(server, "layout") for server in self.plan.leaving])
+        left = [await self._parties[server].get(self._parties.keys.layout) for server in self.plan.leaving]
+        return all(layout in {None, MOVING} for layout in left)
 
     def _layout(self, shard: int) -> bytes:
         router = Router(self._pools, Shard(shard, self.plan.shards), self.plan.frames)
@@ -136,6 +137,13 @@ class LedgerMover:
             await self._mark.withdraw()
             raise
         await self._old.end_epochs()
+        try:
+            # A worker may have committed until now what was in flight when everybody looked.
+            await checks.check_relayed(self._parties)
+        except LedgerError:
+            await self._old.begin_again()
+            await self._mark.withdraw()
+            raise
         shards = await self._old.read()
         await self._mark.keep_shards(shards)
         return shards

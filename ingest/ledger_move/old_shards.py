@@ -58,6 +58,24 @@ class OldShards:
                     pipe.hdel(self._keys.shard(number), "epoch")
                 await pipe.execute()
 
+    async def begin_again(self) -> None:
+        """Put epochs and layouts back, as the mark keeps them: each shard can be started as it was."""
+        for server in self._plan.old:
+            client, numbers = self._parties[server], await self._numbers(server)
+            epochs = {number: await self._kept(server, f"epoch:{number}") for number in numbers}
+            layout = await self._kept(server, "layout")
+            async with client.pipeline(transaction=True) as pipe:
+                for number, epoch in epochs.items():
+                    if epoch:
+                        pipe.hset(self._keys.shard(number), "epoch", epoch)
+                if layout:
+                    pipe.set(self._keys.layout, layout)
+                else:
+                    pipe.delete(self._keys.layout)
+                await pipe.execute()
+        for server in self._plan.joining:
+            await self._parties.remove_keys(server, [self._keys.layout])
+
     async def _numbers(self, server: str) -> list[int]:
         """Return the shards that a server has a key of: if each server is of one shard, only that."""
         words = [key.rpartition(":")[2] for key in await self._parties.key_names(server, "shard:*")]

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
+from nats.errors import Error as NatsError
+
 from ingest.ledger.servers import RedisServers
 from ingest.monitoring.ledger_totals import LedgerTotals, read_totals
 from tasks.clients.redis_client import FAILED, reason
@@ -42,10 +44,12 @@ class OtherLedgers:
         self._totals[number] = await read_totals(self._clients[number], self._keys)
 
     async def attempt(self, number: int, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step at the ledger of a shard; take note when it is unavailable or refuses."""
+        """Run a step at the ledger of a shard; take note when it is unavailable or refuses. Raises what NATS raises."""
         try:
             await step()
             self._failed.pop(number, None)
+        except NatsError:  # first, because some of these are an OSError too
+            raise
         except FAILED as error:
             self._failed[number] = reason(error)
 

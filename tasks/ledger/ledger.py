@@ -103,7 +103,7 @@ class Ledger:
         self, client: redis.Redis, namespace: str, first: "Ledger | None" = None, *, is_one_of_several: bool = False
     ) -> None:
         """`first` is the ledger of the first shard, if that is another one: it has the configurations."""
-        self._client, self._is_one_of_several = client, is_one_of_several
+        self._client, self.is_one_of_several = client, is_one_of_several
         self.keys = LedgerKeys(namespace)
         #: The configurations that this worker uses.
         self.known: KnownConfigurations = (
@@ -121,7 +121,7 @@ class Ledger:
 
     def of_shard(self, settings: Settings, shard: int) -> "Ledger":
         """Make the ledger of a shard; this one, of the first, where there is no other. Raises LedgerError: it has none."""
-        if not shard or not self._is_one_of_several:
+        if not shard or not self.is_one_of_several:
             return self
         client = connect(settings, settings.ledger_of(shard), **connection_options())
         return Ledger(client, settings.namespace, self, is_one_of_several=True)
@@ -137,7 +137,7 @@ class Ledger:
             for batch, fields in wanted
         ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])
-        if epoch is None and self._is_one_of_several:
+        if epoch is None and self.is_one_of_several:
             raise LedgerError(f"the ledger has no {keys[0]}: LEDGER_URLS are not ingest's, or that shard never began")
         stored = (epoch or b"").decode(errors="replace")
         return [

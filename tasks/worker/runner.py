@@ -135,9 +135,7 @@ def run(
     except FATAL:
         raise
     except Exception as error:
-        for each in runs:
-            if not each.raised:
-                _release_start(each.batch, ledger)
+        _release_starts([each.batch for each in runs if not each.raised], ledger)
         if isinstance(error, THE_LEDGERS):
             ledger.publish_refusal([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
@@ -271,9 +269,23 @@ def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
     return None
 
 
-def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> None:
-    """Release the start. Where Redis stays unavailable it stays counted: one of the few that a batch may have."""
+def _release_starts(batches: Iterable[Batch[AnyEvent]], ledger: Ledger) -> None:
+    for batch in batches:
+        if not _release_start(batch, ledger) and ledger.is_one_of_several:
+            return
+
+
+def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> bool:
+    """Release the start; return whether it is. Where Redis stays unavailable it stays counted: one of a batch's few.
+
+    A ledger that is one of several is not waited for: this process has batches of other shards to run.
+    """
     try:
-        _when_redis_is_back(ledger.release_start, batch)
+        if ledger.is_one_of_several:
+            ledger.release_start(batch)
+        else:
+            _when_redis_is_back(ledger.release_start, batch)
     except FAILED as error:
         log.warning("a start could not be released", task_id=batch.task_id, error=str(error))
+        return False
+    return True

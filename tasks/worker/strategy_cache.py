@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from tasks.clients.redis_client import FAILED
 from tasks.configuration import Configuration, registry
@@ -13,6 +12,8 @@ from tasks.ledger.known_configurations import CONFIGURATIONS_KEPT
 
 #: How often it is looked whether the ledger still has them: who starts now has to read them there.
 RESTORE_S = 10.0
+#: So much later where it failed.
+FAILED_RESTORES_S = 50.0
 
 
 class StrategyCache:
@@ -46,6 +47,8 @@ class StrategyCache:
         now_s = self._now_s()
         if now_s - self._restored_s >= self._restore_s:
             self._restored_s = now_s
-            # A worker that may not write them is no worse off: ingest may.
-            with suppress(*FAILED):
+            try:
                 ledger.known.restore()
+            except FAILED:
+                # A worker that may not write them is no worse off: ingest may. One that hangs is not waited for so often.
+                self._restored_s = self._now_s() + FAILED_RESTORES_S

@@ -38,8 +38,8 @@ _strategies = StrategyCache()
 
 
 @lru_cache(maxsize=MAX_SHARDS)
-def _ledger(shard: int = 0) -> Ledger:
-    return _ledger().of_shard(load(), shard) if shard else Ledger.connect(load())
+def _ledger(shard: int) -> Ledger:
+    return _ledger(0).of_shard(load(), shard) if shard else Ledger.connect(load())
 
 
 @lru_cache(maxsize=1)
@@ -64,7 +64,7 @@ def process(payload: bytes) -> runner.TaskSummary:
 
 
 def _unpack(payload: bytes) -> Sequence[Batch[AnyEvent]]:
-    with ignored_if_foreign(payload, _ledger().keep_letter):
+    with ignored_if_foreign(payload, _ledger(0).keep_letter):
         carried = batches.unpack(payload)
     tracing.note(lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried))
     return carried

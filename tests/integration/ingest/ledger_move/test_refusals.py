@@ -126,6 +126,23 @@ async def test_a_shard_that_took_its_lease_at_the_same_moment_ends_the_move(redi
     await mover.close()
 
 
+async def test_signals_committed_when_all_had_looked_end_the_move(redis_url: str, keys: LedgerKeys):
+    """The worker's task was in flight, and its signals would never go out."""
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 1)
+    fill(old, keys.namespace)
+    mover = LedgerMover(settings_of(new, keys.namespace), old, POOLS)
+    with clients(old) as servers:
+        assert await mover.is_needed()
+        before = [server.get(keys.layout) for server in servers]
+        servers[1].xadd(keys.signals, {"signal": "{}"})
+        with pytest.raises(LedgerError, match="has signals that NATS does not have yet"):
+            await mover.move("")
+        assert [server.get(keys.layout) for server in servers] == before
+        assert [server.hexists(keys.shard(at), "epoch") for at, server in enumerate(servers)] == [True, True]
+        assert not any(server.exists(keys.moving) for server in servers)
+    await mover.close()
+
+
 async def test_another_move_is_refused_until_the_first_one_is_finished(redis_url: str, keys: LedgerKeys):
     old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
     fill(old, keys.namespace)
@@ -149,7 +166,7 @@ async def test_ingest_does_not_start_while_the_ledger_moves(redis_url: str, keys
     ledger = IngestLedger(settings)
     with clients(urls(redis_url, 1)) as [server]:
         server.set(keys.layout, MOVING)
-        with pytest.raises(SettingsError, match=r"is being moved to other servers: .*move-ledger"):
+        with pytest.raises(SettingsError, match=r"is being moved to other servers, or was: .*move-ledger"):
             await ledger.claim(0, layout, CONFIGURATION)
         assert not server.exists(keys.shard(0))
         server.delete(keys.layout)

@@ -33,6 +33,15 @@ def test_the_ledger_of_another_shard_or_of_other_shards_is_refused(before: Layou
         now.check_ledger(before.encode())
 
 
+def test_an_empty_ledger_is_refused_while_the_first_is_of_another_split():
+    with pytest.raises(SettingsError, match="the first of them is the one ledger of all shards"):
+        layout(1, 2).check_first(layout(0, 1, own=False).encode())
+    with pytest.raises(SettingsError, match="the ledger is being moved"):
+        layout(1, 2).check_first(b"moving")
+    layout(1, 2).check_first(layout(0, 2).encode())
+    layout(1, 2).check_first(b"")
+
+
 def test_an_empty_ledger_and_other_partitions_are_taken():
     more = [Pool("trade", ("trade",), partitions=16), Pool("depth", ("depth",), partitions=4)]
     layout(1, 2).check_ledger(b"")

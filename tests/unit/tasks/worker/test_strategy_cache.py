@@ -7,7 +7,7 @@ from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.ledger import LedgerKeys
 from tasks.ledger.known_configurations import CONFIGURATIONS_KEPT
-from tasks.worker.strategy_cache import RESTORE_S, StrategyCache
+from tasks.worker.strategy_cache import FAILED_RESTORES_S, RESTORE_S, StrategyCache
 
 
 def configuration(interval_s: int) -> Configuration:
@@ -70,7 +70,8 @@ def test_a_worker_writes_back_now_and_then_what_it_knows_if_it_may():
     one, now_s = configuration(1), [100.0]
     shelf: Any = Shelf(one)
     strategies = StrategyCache(now_s=lambda: now_s[0])
-    for moment_s, restored in ((0, 0), (RESTORE_S, 1), (RESTORE_S + 1, 1), (2 * RESTORE_S, 2)):
+    again_s = 2 * RESTORE_S + FAILED_RESTORES_S
+    for moment_s, restored in ((0, 0), (RESTORE_S, 1), (RESTORE_S + 1, 1), (2 * RESTORE_S, 1), (again_s, 2)):
         now_s[0] = 100.0 + moment_s
         assert strategies.find(shelf, one.version, "trade")
         assert shelf.restored == restored
