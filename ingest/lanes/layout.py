@@ -37,13 +37,13 @@ class Layout:
         self._has_own_ledger = has_own_ledger
         self.lanes: tuple[LaneId, ...] = router.lanes
 
-    def check_ledger(self, before: bytes) -> None:
-        """Check that what the ledger has under the layout `before` belongs there.
+    def check_ledger(self, before: bytes, key: str = "layout") -> None:
+        """Check that what the ledger has under the layout `before` belongs there; `key` is where that was stored.
 
         Raises SettingsError, and LedgerError: `before` is no layout.
         """
         _refuse_moving(before)
-        stored = decode(before)
+        stored = decode(before, key)
         if not stored.shards:
             return
         if (stored.ledgers, stored.ledger) != (self._stored.ledgers, self._stored.ledger):

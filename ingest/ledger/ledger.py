@@ -148,11 +148,11 @@ class IngestLedger:
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
-        layout.check_ledger(before)
+        layout.check_ledger(before, self.keys.layout)
         if self.servers.has_other_first and not before:
             of_first: Any = await self.servers.first.get(self.keys.layout)
             layout.check_first(of_first or b"")
-        others = layout.other_shards(before, self.keys.layout)
+        others = layout.other_shards(before)
         offsets, is_damaged, shards = await self._stored(layout, before)
         start = await begin(offsets)
         checkpoints = [string(shards[each].checkpoint or b"") for each in (layout.shard, *others) if each in shards]

@@ -6,6 +6,7 @@ These are read and not run:
 * `git`, `pip`, `ingest binance`, `ingest ccxt`: they need the Internet, and the first two would change what is installed,
 * `wheel` and `realtime-strategies`: `test_wheel.py` builds it and runs its program, though not with all of these words,
 * `INGEST_SHARD=...`: the pipeline has one shard, and `test_growth.py` adds the second,
+* `ingest move-ledger`: it needs shards that have stopped, which `test_move_ledger.py` has,
 * `deliver webhook`, `deliver telegram`: they need somebody who receives, which `test_deliver.py` has,
 * `demo --record`: it starts a pipeline of its own, and the README's test runs it.
 """
@@ -52,7 +53,7 @@ _COMMAND = re.compile(
 #: What is read and not run, as above.
 _READ = re.compile(
     r"(?<!-)\b(docker|kubectl|kind|git|pip|realtime-strategies) |INGEST_SHARD=|--upload$|"
-    r"\./run (demo --record|wheel$|ingest (ccxt|binance) |tasks deliver (webhook|telegram) )"
+    r"\./run (demo --record|wheel$|ingest (ccxt|binance|move-ledger) |tasks deliver (webhook|telegram) )"
 )
 #: Ids as the pages have them.
 _LETTER, _SIGNAL, _VERSION = "1763859000123-0", "0c35cde6-573d-5a10-a495-a12bfbd031eb", "VERSION"
