@@ -2,7 +2,8 @@
 
 import socket
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,7 @@ from ingest.monitoring.frame_stream import FrameStream
 from ingest.monitoring.health import Health, late_lanes
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.other_ledgers import FIRST
 from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.record_probe import RecordProbe
 from ingest.monitoring.server_stats import ServerProbe
@@ -115,6 +117,17 @@ class Components:
     def subjects(self) -> Sequence[str]:
         """The subjects that are read."""
         return self.partitions.read if self.partitions else self.settings.frame_subjects.all
+
+    @property
+    def steps_at_first(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is asked of the first shard's ledger, where that is another one: it may fail while this one does not."""
+        if not self.ledger.servers.has_other_first:
+            return {}
+        attempt = partial(self.server_probe.other_ledgers.attempt, FIRST)
+        return {
+            "configurations": partial(attempt, self.active_configuration.restore),
+            "first_notices": partial(attempt, self.notice_listener.follow_first),
+        }
 
     def _make_status_responder(self) -> StatusResponder:
         number = self.settings.shard.number

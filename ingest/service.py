@@ -179,8 +179,7 @@ class Service:
             "record_probe": (PROBE_SERVERS_S, self.components.record_probe.ask),
             "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
-        if self.components.ledger.servers.has_other_first:
-            steps["first_notices"] = (RETRY_S, self.components.notice_listener.follow_first)
+        steps |= {name: (CHECKPOINT_S, step) for name, step in self.components.steps_at_first.items()}
         if self._is_first:
             steps |= {name: (RETRY_S, step) for name, step in self.components.relays.steps.items()}
             steps["signal_streams"] = (PROBE_SERVERS_S, self.components.signal_streams.ask)

@@ -14,6 +14,9 @@ from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, unavailable_ledger
 from tasks.settings import mask
 
+#: The shard whose ledger has what belongs to no shard.
+FIRST = 0
+
 
 class OtherLedgers:
     """Reads them every few seconds, as far as they answer."""

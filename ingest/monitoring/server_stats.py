@@ -17,7 +17,7 @@ from ingest.monitoring.entry_refusals import EntryRefusals
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.ledger_totals import read_totals
 from ingest.monitoring.memory_guard import MemoryGuard
-from ingest.monitoring.other_ledgers import OtherLedgers
+from ingest.monitoring.other_ledgers import FIRST, OtherLedgers
 from ingest.monitoring.recent_counts import RecentCounts
 from tasks import invocation
 from tasks.clients.redis_client import FAILED
@@ -97,6 +97,7 @@ class ServerProbe:
         self.counters = Counts()
         #: Whether this shard's ledger has ever counted an event.
         self.had_events = False
+        self._living: Sequence[heartbeats.LiveWorker] = ()
         #: One after the other, so that an older answer never replaces a newer one.
         self._asking = asyncio.Lock()
 
@@ -145,14 +146,13 @@ class ServerProbe:
         """Query only the workers, in one round trip. Raises what Redis raises; the last answers are kept then."""
         async with self._asking:
             if self.seen is not None:
-                living = await heartbeats.read_async(self._servers.first, self._ledger.keys)
-                self.seen = msgspec.structs.replace(self.seen, **_of_workers(living))
+                self.seen = msgspec.structs.replace(self.seen, **_of_workers(await self._workers()))
                 return
         await self.ask()
 
     async def _ask(self, infos: Mapping[str, _Info]) -> ServerStats:
         own = await read_totals(self._ledger.client, self._ledger.keys)
-        living = await heartbeats.read_async(self._servers.first, self._ledger.keys)
+        living = await self._workers()
         others = self.other_ledgers.totals
         if (counted := self.other_ledgers.counts) is not None:
             self.counters = Counts.sum_of((own.counters, counted))
@@ -176,6 +176,17 @@ class ServerProbe:
             results_unavailable=infos[self._servers.results_url].unavailable if results_alone else "",
             losses=[*self._losses(infos)],
         )
+
+    async def _workers(self) -> Sequence[heartbeats.LiveWorker]:
+        """Return the live workers; where another ledger that has them is unavailable, those that it had last."""
+        if self._servers.has_other_first:
+            await self.other_ledgers.attempt(FIRST, self._read_workers)
+        else:
+            await self._read_workers()
+        return self._living
+
+    async def _read_workers(self) -> None:
+        self._living = await heartbeats.read_async(self._servers.first, self._ledger.keys)
 
     def _losses(self, infos: Mapping[str, _Info]) -> Iterator[Finding]:
         for url, info in infos.items():

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import redis
 
+from compose.local.processes import Instance
+from compose.local.servers import start_redis
 from ingest.ledger import IngestLedger
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.monitoring.server_stats import ServerProbe
@@ -109,6 +111,24 @@ async def test_the_second_shard_reads_workers_in_the_first_ledger(two: Settings)
         await probe.ask()
         assert probe.seen
         assert probe.seen.workers == 1
+
+
+async def test_a_first_ledger_that_does_not_answer_leaves_the_workers_known(redis_url: str, keys: LedgerKeys):
+    with Instance("first-ledger") as instance:
+        first, url = start_redis(instance)
+        settings = split(url, redis_url, keys.namespace, "1/2").model_copy(update={"redis_url": redis_url})
+        heartbeat = Heartbeat(settings, "w1")
+        await heartbeat.announce(2, ["trade"])
+        await heartbeat.close()
+        async with probing(settings) as probe:
+            await probe.ask()
+            instance.kill(first)
+            await probe.ask()
+            await probe.ask_workers()
+            assert probe.seen
+            assert probe.seen.workers == 1
+            (finding,) = [each for each in probe.findings() if each.name == "ledger_away"]
+            assert finding.what == "ledger of shard 0"
 
 
 def test_as_many_ledgers_as_shards_are_needed(two: Settings):
