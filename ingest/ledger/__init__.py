@@ -15,5 +15,6 @@ __all__ = [
     "ledger",
     "relayed_ledger",
     "servers",
+    "stored_layout",
     "stored_shard",
 ]

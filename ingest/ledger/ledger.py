@@ -16,6 +16,7 @@ from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.damage import LedgerDamage
 from ingest.ledger.relayed_ledger import OtherLedger, RelayedLedger
 from ingest.ledger.servers import Connect, RedisServers
+from ingest.ledger.stored_layout import read_layout
 from ingest.ledger.stored_shard import StoredShard
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async
@@ -147,11 +148,7 @@ class IngestLedger:
         stored = await self.epoch()
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
-        before: Any = await self.client.get(self.keys.layout) or b""
-        layout.check_ledger(before, self.keys.layout)
-        if self.servers.has_other_first and not before:
-            of_first: Any = await self.servers.first.get(self.keys.layout)
-            layout.check_first(of_first or b"")
+        before = await read_layout(self.servers, self.keys, layout)
         others = layout.other_shards(before)
         offsets, is_damaged, shards = await self._stored(layout, before)
         start = await begin(offsets)
