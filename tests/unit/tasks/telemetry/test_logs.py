@@ -114,7 +114,7 @@ def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monke
         return []
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(task, "_ledger", Mock)
+    monkeypatch.setattr(task, "_ledger", lambda _: Mock())
     carried: Any = [batch(2, partition=5), batch(2, partition=6)]
     with pytest.raises(ImportError if ending else Ignore):
         task.process(batches.pack(carried))
