@@ -78,14 +78,14 @@ class Layout:
         """Return the form in which the ledger stores it."""
         return msgspec.json.encode(self._stored, order="sorted")
 
-    def other_shards(self, before: bytes, key: str = "layout") -> list[int]:
+    def other_shards(self, before: bytes) -> list[int]:
         """Return the numbers of the other shards, of this layout and of the one stored before (empty: none).
 
-        None where each has a ledger of its own. Raises LedgerError: what was stored before, under `key`, is no layout.
+        None where each has a ledger of its own. Raises LedgerError: what was stored before is no layout.
         """
         if self._has_own_ledger:
             return []
-        count = max(self._stored.shards, decode(before, key).shards)
+        count = max(self._stored.shards, decode(before).shards)
         return [number for number in range(count) if number != self.shard]
 
     def shards_before(self, before: bytes) -> Sequence[int]:

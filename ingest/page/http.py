@@ -15,6 +15,7 @@ import structlog
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
 from tasks.clients.redis_client import FAILED
+from tasks.ledger.entry_id import EntryId
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import Counts
 from tasks.telemetry.fair_slots import FairSlots, client_of
@@ -136,17 +137,12 @@ class Page:
         for other in self._ledger.servers.other_ledgers.values():
             with suppress(*FAILED):
                 found += await other.xrevrange(key, count=SIGNALS_KEPT)
-        return sorted(found, key=_entry_order, reverse=True)[:SIGNALS_KEPT]
+        return sorted(found, key=lambda entry: EntryId.parse(entry[0].decode()), reverse=True)[:SIGNALS_KEPT]
 
     async def _ask_warm_ups(self) -> None:
         if self.watchers and time.monotonic() >= self._warm_ups_due_s:
             self.state.warmed(await asyncio.to_thread(self._read_warm_ups))
             self._warm_ups_due_s = time.monotonic() + WARM_UPS_S
-
-
-def _entry_order(entry: tuple[bytes, object]) -> tuple[int, int]:
-    ms, _, seq = entry[0].partition(b"-")
-    return int(ms), int(seq)
 
 
 class _FileHandler(ReadOnlyHandler):
