@@ -7,10 +7,10 @@ from redis.exceptions import ResponseError
 
 from ingest.lanes.layout import StoredLayout, place
 from ingest.ledger_move.parties import Parties
-from ingest.ledger_move.streams import EntryId, entry_id
 from ingest.relay import GROUP
 from tasks.errors import LedgerError
 from tasks.ledger import MOVING
+from tasks.ledger.entry_id import NONE, EntryId
 from tasks.settings.values import MAX_SHARDS
 
 #: What processes that still have the old settings may write to a server that is no ledger any more.
@@ -88,8 +88,10 @@ async def check_relayed(parties: Parties) -> None:
             continue
         groups: Any = await parties[server].xinfo_groups(parties.keys.signals)
         relay = next((group for group in groups if group["name"] == GROUP.encode()), None)
-        last = entry_id(about["last-generated-id"])
-        if about["length"] and (not relay or relay["pending"] or entry_id(relay["last-delivered-id"]) < last):
+        last = EntryId.parse(about["last-generated-id"].decode())
+        if about["length"] and (
+            not relay or relay["pending"] or EntryId.parse(relay["last-delivered-id"].decode()) < last
+        ):
             raise LedgerError(
                 f"{server} has signals that NATS does not have yet: start all shards as they were, and stop them again, "
                 "the first one last"
@@ -108,7 +110,7 @@ async def _check_delivered(parties: Parties, server: str, last: EntryId) -> None
     for key in await parties.key_names(first, "delivery:*"):
         position: Any = await parties.done(parties[first].hget(key, "position"))
         # One for each ledger.
-        if last > entry_id("".join((position or b"").decode().split()[at : at + 1]) or "0-0"):
+        if last > EntryId.parse("".join((position or b"").decode().split()[at : at + 1]) or NONE):
             name = key.rpartition(":")[2]
             raise LedgerError(
                 f"the delivery {name} has not sent all signals of {server}: let it, or `./run tasks deliver forget {name}`"

@@ -15,21 +15,10 @@ from ingest.ledger_move.mark import Mark
 from ingest.ledger_move.parties import PAGE, Parties
 from ingest.relay import GROUP
 from tasks.ledger import LedgerKeys
+from tasks.ledger.entry_id import EntryId
 from tasks.protocol.counters import read_count
 
-EntryId = tuple[int, int]
 _Entry = tuple[EntryId, dict[Any, Any]]
-
-
-def entry_id(text: Any) -> EntryId:
-    """Return an id of a stream as two numbers."""
-    milliseconds, _, number = (text.decode() if isinstance(text, bytes) else str(text)).partition("-")
-    return int(milliseconds), int(number or 0)
-
-
-def _text(at: EntryId) -> str:
-    milliseconds, number = at
-    return f"{milliseconds}-{number}"
 
 
 def streams_of(keys: LedgerKeys) -> Sequence[str]:
@@ -66,13 +55,13 @@ class Streams:
         await self._first.delete(built)
         last = await self._build(built, stream, list(sources))
         added = sum(int(about["entries-added"]) for about in sources.values())
-        ids = [last, *(entry_id(about["last-generated-id"]) for about in sources.values())]
-        deleted = max(entry_id(about["max-deleted-entry-id"]) for about in sources.values())
-        end = _text(max(ids))
+        ids = [last, *(EntryId.parse(about["last-generated-id"].decode()) for about in sources.values())]
+        deleted = max(EntryId.parse(about["max-deleted-entry-id"].decode()) for about in sources.values())
+        end = max(ids).stored
         # Of a stream that is empty there must be one whose numbers can be set.
         await self._first.xgroup_create(built, GROUP, id="0", mkstream=True)
         first: Any = self._first
-        await first.execute_command("XSETID", built, end, "ENTRIESADDED", added, "MAXDELETEDID", _text(deleted))
+        await first.execute_command("XSETID", built, end, "ENTRIESADDED", added, "MAXDELETEDID", deleted.stored)
         await self._first.xgroup_destroy(built, GROUP)
         if stream == self._keys.signals:
             await self._first.xgroup_create(built, GROUP, id=end, entries_read=added)
@@ -89,9 +78,9 @@ class Streams:
 
     async def _build(self, built: str, stream: str, servers: Sequence[str]) -> EntryId:
         """Write the entries of a stream on several servers to a new one; return the last id."""
-        last, page = (0, 0), list[_Entry]()
+        last, page = EntryId(0, 0), list[_Entry]()
         async for at, fields in self._in_order(stream, servers):
-            last = at if at > last else (last[0], last[1] + 1)
+            last = at if at > last else last._replace(seq=last.seq + 1)
             page.append((last, fields))
             if len(page) == PAGE:
                 await self._append(built, page)
@@ -103,7 +92,7 @@ class Streams:
         if page:
             async with self._first.pipeline(transaction=False) as pipe:
                 for at, fields in page:
-                    pipe.xadd(built, fields, id=_text(at))
+                    pipe.xadd(built, fields, id=at.stored)
                 await pipe.execute()
 
     async def _in_order(self, stream: str, servers: Sequence[str]) -> AsyncIterator[_Entry]:
@@ -124,7 +113,7 @@ class Streams:
         after, page = "-", list[Any]()
         while page := await self._entries_from(server, stream, after):
             for name, fields in page:
-                yield entry_id(name), fields
+                yield EntryId.parse(name.decode()), fields
             after = f"({page[-1][0].decode()}"
 
     async def _entries_from(self, server: str, stream: str, lowest: str) -> list[Any]:
