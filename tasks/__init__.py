@@ -33,6 +33,7 @@ __all__ = [
     "research",
     "scoring",
     "settings",
+    "source_code",
     "strategies",
     "strategy",
     "sweep",

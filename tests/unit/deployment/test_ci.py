@@ -14,10 +14,15 @@ def test_ci_runs_what_is_marked_for_it():
     assert "\n./run sim --minutes 1 " in said
 
 
-def test_ci_runs_the_long_forms_of_queue_http_and_wheel():
+def test_ci_runs_the_long_forms_of_queue_http_and_wheels():
     named = re.findall(r"^\./run test -m slow (.+?) \|\|", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     files = " ".join(named).split()
-    assert {file.rpartition("/")[2] for file in files} == {"test_queue.py", "test_http.py", "test_wheel.py"}
+    assert {file.rpartition("/")[2] for file in files} == {
+        "test_queue.py",
+        "test_http.py",
+        "test_wheel.py",
+        "test_compiled.py",
+    }
     for file in files:
         assert "mark.slow" in (ROOT / file).read_text(), file
 
