@@ -165,7 +165,8 @@ class BatchRun:
 
     def _give(self, event: AnyEvent, stream: _Stream) -> None:
         stream.taken.append(event)
-        self._note_configuration(stream.record, event)
+        if stream.record.configuration != self._config_version:
+            self._note_configuration(stream.record, event)
         if self._has_accounts:
             self._accounts.advance(event, stream.names.accounts, self._record_unreadable)
         if self._clock_ns is None:
@@ -194,8 +195,6 @@ class BatchRun:
             return records.unpack(None)
 
     def _note_configuration(self, record: records.Record, event: AnyEvent) -> None:
-        if record.configuration == self._config_version:
-            return
         record.configuration = self._config_version
         line = {
             "config_version": self._config_version,

@@ -3,7 +3,7 @@
 This is where the runner's promises of `strategy.Strategy` are kept: isolation, warm-up, cool-down.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from tasks.engine.bar_feed import BarFeed, StoredBars
 from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
-from tasks.events import AnyEvent, Venue
+from tasks.events import AnyEvent, Kind, Venue
 from tasks.fatal_errors import IsFatal
 from tasks.frames.symbols import token
 from tasks.protocol import checksum
@@ -123,8 +123,8 @@ class StrategyRun:
         read = self._read(packed) if packed else None
         self._seen, self._passed, self._state, open_bars = read or (0, GateHistory(), self.strategy.state_type(), {})
         self._bars = BarFeed(self.strategy, self._specs, open_bars) if self._specs else None
-        #: What events are given to.
-        self._hooks = self._bars or self.strategy
+        #: What events are given to, by kind; looked up once.
+        self._hook_of: dict[Kind, Callable[[AnyEvent, State], Iterable[Signal]]] = {}
 
     def _read(self, packed: bytes) -> _Read | None:
         """Return what was saved; None when today's code can't go on with it, so that it warms up again."""
@@ -171,12 +171,15 @@ class StrategyRun:
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """
         self._seen += 1
-        signals = getattr(self._hooks, HOOKS[event.kind])(event, self._state)
-        said = NO_OUTPUT
-        for number, signal in enumerate(signals):
+        hook = self._hook_of.get(event.kind)
+        if hook is None:
+            hook = self._hook_of[event.kind] = getattr(self._bars or self.strategy, HOOKS[event.kind])
+        said, number = NO_OUTPUT, 0
+        for signal in hook(event, self._state):
             if said is NO_OUTPUT:
                 said = StrategyOutput([], [], [], [], set())
-            if number >= MAX_SIGNALS_OF_AN_EVENT:
+            number += 1  # noqa: SIM113 only an event with a signal pays for the count
+            if number > MAX_SIGNALS_OF_AN_EVENT:
                 raise ValueError(f"more than {MAX_SIGNALS_OF_AN_EVENT} signals of one event")
             self._pass(signal, event, said)
         self._since.append(event)

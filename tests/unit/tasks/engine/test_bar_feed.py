@@ -250,4 +250,5 @@ def test_bars_that_can_not_be_read_start_again_with_a_dead_letter():
 def test_nothing_stands_between_the_engine_and_a_strategy_without_bars():
     """No event costs it more."""
     run = StrategyRun(strategy := Echo.create({}), OPEN, None, "c1", is_fatal)
-    assert run._hooks is strategy
+    run.apply(trade(id=1))
+    assert run._hook_of == {"trade": strategy.on_trade}
