@@ -13,22 +13,11 @@ WORKDIR /app
 COPY --from=uv /uv /usr/local/bin/uv
 COPY requirements.txt ./
 COPY requirements/build.txt ./requirements/
-# Wheels, but for nkeys, which is plain Python; what builds it is locked too.
+# Wheels, but for nkeys, which is plain Python; what builds it is locked too. There is no compiler here.
 RUN uv venv --no-project --python "$(command -v python3)" /opt/venv \
     && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --build-constraints requirements/build.txt \
         --requirement requirements.txt
 COPY . ./
-# Optional: libraries of what runs once an event, beside the sources (docs/performance.md). Only this stage gets a
-# compiler: the base image decides its version, and what else is installed here is not kept.
-ARG COMPILED=0
-# hadolint ignore=DL3008,DL3009
-RUN if [ "$COMPILED" != 0 ]; then \
-        apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
-        && uv venv --no-project --python "$(command -v python3)" /opt/compiler \
-        && VIRTUAL_ENV=/opt/compiler uv pip install --require-hashes --requirement requirements/compile.txt \
-        && /opt/compiler/bin/python wheel/compiler.py /app; \
-    fi \
-    && rm -r wheel requirements
 # By hash, not by time: what it says stays true whatever a copy does to the times.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 

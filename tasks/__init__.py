@@ -33,7 +33,6 @@ __all__ = [
     "research",
     "scoring",
     "settings",
-    "source_code",
     "strategies",
     "strategy",
     "sweep",

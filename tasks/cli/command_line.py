@@ -20,7 +20,7 @@ from tasks import invocation
 from tasks.cli import lazy_commands
 from tasks.cli.lazy_commands import LazyGroup, LoadedCommands
 from tasks.telemetry.terminal import one_line, printable, printable_json
-from tasks.version import COMPILED, VERSION
+from tasks.version import VERSION
 
 
 def _in_our_words(error: Any) -> str:
@@ -118,7 +118,7 @@ def progress(err: Console) -> Progress:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 called by typer
     if wanted:
-        echo(f"realtime-strategies {VERSION}{' (compiled)' * COMPILED}")
+        echo(f"realtime-strategies {VERSION}")
         raise typer.Exit
 
 

@@ -1,10 +1,10 @@
 """Revisions of strategies: by which code and which parameters a strategy runs. It reads the code's files."""
 
+import inspect
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from tasks import source_code
 from tasks.protocol.digest import canonical
 from tasks.strategy import AnyStrategy
 
@@ -19,7 +19,7 @@ def revision(strategy: AnyStrategy) -> str:
     Neither is said of what that file imports, the engine, or Python.
     """
     try:
-        code = _code(source_code.path(type(strategy).__module__))
+        code = _code(inspect.getsourcefile(type(strategy)) or "")
         parameters = canonical(strategy.params.model_dump(mode="json"))
     except (OSError, TypeError, ValueError):
         return ""
@@ -27,9 +27,9 @@ def revision(strategy: AnyStrategy) -> str:
 
 
 @cache
-def _code(file: Path) -> str:
+def _code(file: str) -> str:
     """Return the hash of a file as it was when it was first asked for: it may change under a process. Raises OSError."""
-    return _digits(file.read_bytes())
+    return _digits(Path(file).read_bytes())
 
 
 def _digits(content: bytes) -> str:

@@ -1,12 +1,12 @@
 """Parameter sets as strategies that the engine runs side by side: each under the id of its unit."""
 
 import hashlib
+import inspect
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from tasks import source_code
 from tasks.configuration import Configuration, named_strategies, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.model import check
@@ -93,8 +93,9 @@ def code_version(strategy: str) -> str:
 
     Raises SettingsError: there is no such strategy.
     """
+    module = inspect.getmodule(registry.find(strategy))
     try:
-        source = source_code.text(registry.find(strategy).__module__)
-    except (OSError, SyntaxError):
+        source = inspect.getsource(module) if module else ""
+    except (OSError, TypeError):
         source = ""
     return f"{VERSION} {hashlib.sha256(source.encode()).hexdigest()[:16]}"

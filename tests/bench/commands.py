@@ -12,8 +12,7 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import account, api, latencies, pipelines, throughput, varied
-from tests.bench.backtests import compiled, one_strategy
+from tests.bench import account, api, backtests, latencies, pipelines, throughput, varied
 from tests.bench.latencies import LatencyPlan
 from tests.bench.mix import Mix
 from tests.bench.reporting import plots, table
@@ -25,9 +24,7 @@ console = command_line.Console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
-PARTS = (
-    "throughput", "latency", "account", "api", "backtest", "compiled", "cost", "scale", "delay", "growth", "memory",
-)  # fmt: skip
+PARTS = ("throughput", "latency", "account", "api", "backtest", "cost", "scale", "delay", "growth", "memory")
 
 
 class Form(NamedTuple):
@@ -49,7 +46,6 @@ ACCOUNT_ROUNDS = 5
 #: Each is a run without the API and one with it.
 API_ROUNDS = 5
 BACKTEST_ROUNDS = 5
-COMPILED_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (USUAL_PER_S,), is_quick=True)
@@ -130,9 +126,7 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
     if "api" in form.parts:
         report.api = list(api.ratios(mix, size, API_ROUNDS, _say))
     if "backtest" in form.parts:
-        report.backtests = list(_told(one_strategy.compare(folder, BACKTEST_ROUNDS)))
-    if "compiled" in form.parts:
-        report.compiled = list(compiled.ratios(mix, folder, COMPILED_ROUNDS))
+        report.backtests = list(_told(backtests.compare(folder, BACKTEST_ROUNDS)))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     _vary(report, form, mix, folder, size)

@@ -170,8 +170,6 @@ class Report(msgspec.Struct):
     api: list[float] = []
     #: Of one strategy over one symbol's trades, beside another framework.
     backtests: list[BacktestRun] = []
-    #: A backtest's CPU from the sources over that of the compiled form, one of each round.
-    compiled: list[float] = []
     cost: Cost | None = None
     points: list[Point] = []
     memory: Memory | None = None

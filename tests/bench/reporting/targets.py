@@ -32,8 +32,6 @@ ACCOUNT = 1.15
 API = 1.05
 #: backtrader's CPU an event over that of our backtest, with the same strategy.
 BACKTEST = 3.0
-#: The same backtest's CPU from the sources over that of the compiled form.
-COMPILED = 1.2
 #: "Flat": the second half of the time adds at most this part.
 FLAT = 0.02
 _ROLES = ("ingest", "worker")
@@ -71,9 +69,6 @@ def of(report: Report) -> list[Target]:
         _cost("engine's CPU with the paper account over without", report.account, ACCOUNT),
         _cost("ingest's CPU an event with the HTTP API over without", report.api, API),
         _of_rounds("CPU of an event on backtrader over our backtest's", backtest_ratios(report), BACKTEST),
-        _of_rounds(
-            "CPU of an event in a backtest from the sources over the compiled form's", report.compiled, COMPILED
-        ),
         _flat(report.memory),
     ]
 

@@ -23,12 +23,12 @@ sys.exit(main())
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
 
 
-def build(folder: Path, more: Mapping[str, str] | None = None, hangs_s: float = HANGS_S) -> Path:
-    """Build a wheel in a folder as `./run wheel` does, with `more` in its environment, and return it."""
+def build(folder: Path) -> Path:
+    """Build a wheel in a folder as `./run wheel` does, and return it."""
     module("hatchling")
-    environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"} | dict(more or {})
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=hangs_s, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=HANGS_S, capture_output=True)
     [wheel] = folder.glob("*.whl")
     return wheel
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.errors import RealtimeStrategiesError
-from tests.bench.backtests import one_strategy
+from tests.bench import backtests
 from tests.bench.reporting import table, targets
 from tests.bench.results import BacktestRun, Machine, Report
 
@@ -23,4 +23,4 @@ def test_a_backtest_is_compared_with_the_other_one_of_its_round():
 
 def test_a_comparison_of_other_signals_is_none():
     with pytest.raises(RealtimeStrategiesError, match="backtrader gives 3 signals, backtest 2"):
-        one_strategy.refuse_others([BacktestRun("backtest", 1, 10.0, 2), BacktestRun("backtrader", 1, 60.0, 3)])
+        backtests.refuse_others([BacktestRun("backtest", 1, 10.0, 2), BacktestRun("backtrader", 1, 60.0, 3)])
