@@ -130,8 +130,9 @@ class Components:
         }
 
     def _make_status_responder(self) -> StatusResponder:
-        number = self.settings.shard.number
-        return StatusResponder(number, self.lanes, self.source, self.findings, self.feed_reports)
+        number, namespace = self.settings.shard.number, self.settings.namespace
+        parts = (self.lanes, self.source, self.findings, self.feed_reports)
+        return StatusResponder(number, *parts, namespace=namespace)
 
     def _make_server_probe(self, chosen: Configuration) -> ServerProbe:
         allows_eviction = self.settings.ingest_allow_eviction

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
+import structlog
+
 from tasks.protocol.findings import Finding
+
+log = structlog.get_logger()
 
 
 class Lifecycle:
@@ -29,6 +33,8 @@ class Lifecycle:
     def stop(self) -> None:
         """Note that no more frames are taken in."""
         self.stopping = True
+        if not self.started:
+            log.info("stopped before it took any frame")
 
     def findings(self) -> Iterator[Finding]:
         """Yield whether it is starting, stands by or stops."""

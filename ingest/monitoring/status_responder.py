@@ -41,7 +41,9 @@ class StatusResponder:
         findings: Findings,
         feed_reports: FeedReports,
         rate_limit: RateLimit | None = None,
+        namespace: str = "",
     ) -> None:
+        self._namespace = namespace
         self._shard, self._lanes, self._source = shard, lanes, source
         self._findings, self._feed_reports = findings, feed_reports
         self._rate_limit = rate_limit or RateLimit(MAX_A_SECOND)
@@ -60,4 +62,4 @@ class StatusResponder:
         found, bound_bytes = self._findings.current(), self._lanes.limits.total_bytes
         # nats-py would send the asker's own headers along, which can make any answer too large for the server.
         message.headers = None
-        await message.respond(encode(IngestStatus(held_bytes, bound_bytes, held, found, self._shard)))
+        await message.respond(encode(IngestStatus(held_bytes, bound_bytes, held, found, self._shard, self._namespace)))

@@ -168,7 +168,7 @@ async def _ask_nats(settings: Settings) -> NatsFacts:
                 reconnect_time_wait=0,
             )
             with_jetstream = await _has_jetstream(nats)
-            ingest = await _ask_ingest(nats)
+            ingest = await _ask_ingest(nats, settings.namespace)
             version = nats.connected_server_version
             numbers = f"{version.major}.{version.minor}.{version.patch}"
             return NatsFacts(shown, "", numbers, with_jetstream, nats.max_payload, ingest)
@@ -194,8 +194,8 @@ async def _has_jetstream(nats: NatsClient) -> bool:
     return True
 
 
-async def _ask_ingest(nats: NatsClient) -> tuple[IngestStatus, ...]:
-    """Return the status of every shard that answers within a short time after the first one."""
+async def _ask_ingest(nats: NatsClient, namespace: str) -> tuple[IngestStatus, ...]:
+    """Return the status of every shard of the pipeline that answers within a short time after the first answer."""
     answers: list[IngestStatus] = []
     inbox = nats.new_inbox()
     subscription = await nats.subscribe(inbox)
@@ -205,7 +205,8 @@ async def _ask_ingest(nats: NatsClient) -> tuple[IngestStatus, ...]:
         while True:
             answer = await subscription.next_msg(timeout=OTHERS_S if answers else ANSWER_S)
             answers.append(decode(answer.data))
-    return tuple(sorted(answers, key=lambda status: status.shard))
+    ours = (status for status in answers if status.namespace in {None, namespace})
+    return tuple(sorted(ours, key=lambda status: status.shard))
 
 
 def ask_port(setting: str, host: str, port: int) -> PortFacts:

@@ -22,6 +22,8 @@ class IngestStatus(msgspec.Struct, frozen=True):
     findings: list[Finding] | None = None
     #: The number of the shard that answers.
     shard: int = 0
+    #: Of its pipeline: several can share a NATS. None: an ingest of an earlier release does not tell it.
+    namespace: str | None = None
 
 
 _decoder = msgspec.json.Decoder(IngestStatus)

@@ -48,7 +48,10 @@ class WorkerConsumer(CeleryConsumer):
     """Celery's consumer, which keeps a status server up to date."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        # Workers have nothing to tell each other: a lane's order is kept by ingest and the ledger. And what they tell is
+        # no task, so that it would be refused.
+        alone = {"without_mingle": True, "without_gossip": True}
+        super().__init__(*arguments, **options | {"worker_options": (options.get("worker_options") or {}) | alone})
         _refuse_unbounded(self.pool)
         try:
             # Celery gives every worker of a machine the same name, unless told otherwise.

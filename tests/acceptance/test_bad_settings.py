@@ -23,6 +23,8 @@ PROGRAMS = FEEDS | {
     "ingest": ["ingest"],
     "worker": ["celery", "-A", "tasks", "worker", "-Q", "depth,trade"],
     "flower": ["celery", "-A", "tasks", "flower"],
+    "run-worker": ["compose.celery_command", "-A", "tasks", "worker", "-Q", "depth,trade"],
+    "run-flower": ["compose.celery_command", "-A", "tasks", "flower"],
     "inspect": ["celery", "-A", "tasks", "inspect", "ping"],
     "report": ["celery", "-A", "tasks", "report"],
     "backtest": ["tasks", "backtest", RECORDING],

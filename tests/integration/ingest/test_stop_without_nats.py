@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import nats
 import pytest
 
+from compose.local.servers import free_port
 from tests.support.feeds import envelope, trade
 from tests.support.servers.proxy import Proxy
 from tests.support.service import Ingest, ingest
@@ -86,3 +87,12 @@ def test_a_stop_tells_how_much_is_unread(nats_url, redis_url, namespace):
         assert process.wait_end() == 1
         said = process.logged("stopped with work left")[0]
         assert 0 < said["unread"] <= count
+
+
+def test_a_stop_before_nats_was_reached_says_that_nothing_was_taken(redis_url, namespace):
+    with ingest(f"nats://127.0.0.1:{free_port()}", redis_url, namespace, **of_a_stream(namespace)) as process:
+        wait_for(lambda: process.logged("connection lost, retrying"), "the first attempt")
+        process.process.terminate()
+
+        assert process.wait_end() == -signal.SIGTERM
+        assert len(process.logged("stopped before it took any frame")) == 1

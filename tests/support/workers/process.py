@@ -53,8 +53,7 @@ class Worker:
         self.instance, self.settings = instance, settings
         self.port = int(environment["WORKER_HTTP_PORT"])
         celery = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-Q", "trade", "-n", "worker-1@test"]
-        quiet = ["--without-gossip", "--without-mingle"]
-        self.process: Process = instance.start("worker", [*celery, *quiet, *arguments], os.environ | environment)
+        self.process: Process = instance.start("worker", [*celery, *arguments], os.environ | environment)
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask an endpoint; (0, "") while nobody listens."""

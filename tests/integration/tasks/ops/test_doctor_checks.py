@@ -187,3 +187,11 @@ def test_every_shard_of_ingest_answers(nats_url: str, redis_url: str, namespace:
         second.wait_ready()
         wait_for(lambda: len(ask_nats(first.settings).ingest) == 2, "both to answer")
         assert [status.shard for status in ask_nats(first.settings).ingest] == [0, 1]
+
+
+def test_the_ingest_of_another_pipeline_on_this_nats_is_not_asked(nats_url: str, redis_url: str, namespace: str):
+    with ingest(nats_url, redis_url, namespace) as own, ingest(nats_url, redis_url, f"{namespace}-2") as other:
+        own.wait_ready()
+        other.wait_ready()
+        for each in (own, other):
+            assert [status.namespace for status in ask_nats(each.settings).ingest] == [each.settings.namespace]

@@ -29,7 +29,7 @@ class Asked:
         self.reports, source = FeedReports(), SimpleNamespace(keeps=keeps)
         given: Any = source
         findings = Findings(lambda: [FOUND])
-        self._responder = StatusResponder(shard, self.lanes, given, findings, self.reports, rate_limit)
+        self._responder = StatusResponder(shard, self.lanes, given, findings, self.reports, rate_limit, "desk")
         self._answers: list[bytes] = []
 
     async def ask(self, request: bytes = b"", reply: str = "_INBOX.Ab1.2-c_") -> IngestStatus | None:
@@ -45,7 +45,7 @@ class Asked:
 async def test_the_answer_says_what_is_held_its_bound_and_what_is_found():
     asked = Asked()
     answer = await asked.ask()
-    assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 1, [FOUND], 0)
+    assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 1, [FOUND], 0, "desk")
     assert answer.held_bytes > 0
 
 

@@ -100,3 +100,10 @@ def test_a_payload_that_is_no_batch_is_kept_and_leaves_no_result(
     assert foreign(one) == 2
     assert not client.exists(f"{settings.celery_prefix}celery-task-meta-odd-1")
     assert "Traceback" not in one.log()
+
+
+def test_a_worker_that_joins_others_refuses_nothing_of_theirs(one: Worker, settings: Settings):
+    with worker(settings, "--pool", "solo", "-n", "joins@test") as other:
+        other.wait_ready()
+        assert (foreign(one), foreign(other)) == (0, 0)
+    assert not list(DeadLetterStore(LedgerReader(settings)).choose(DeadLetterFilter()))
