@@ -38,6 +38,8 @@ class RedisServers:
             settings.broker,
             settings.results,
         )
+        #: Of the servers to which what this shard sends is written: not the ledger of another one.
+        self.written_urls = frozenset((self.ledger_url, self.broker_url, self.results_url))
         urls = self.ledger_url, settings.ledger, self.broker_url, self.results_url
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         #: Of those without which this shard does not work, by their URLs.

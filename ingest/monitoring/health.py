@@ -65,7 +65,7 @@ class Health:
             "started": self._lifecycle.started,
             "stopping": self._lifecycle.stopping,
             "standing_by": self._lifecycle.standing_by,
-            "redis_full": any(finding.name == "redis_full" for finding in found),
+            "redis_full": any(finding.name == "redis_full" for finding in faults(found)),
             "held_up_by": [str(lane) for lane in self._lanes.full],
             "stuck": stuck,
             "held_events": self._lanes.held,

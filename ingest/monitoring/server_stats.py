@@ -61,7 +61,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     redis_limit_bytes: int | None
     #: Of the ledger's server: it alone has something to lose.
     redis_save_failing: bool | None
-    #: Whether any is so full that no new batches go out.
+    #: Whether any to which this shard's batches write is so full that none goes out.
     redis_full: bool = False
     #: Workers that refused a control command lately, and which.
     refused: Sequence[tuple[str, str]] = ()
@@ -200,8 +200,11 @@ class ServerProbe:
         """Return the state of every server, by its URL, and pass it on to the memory guard."""
         servers = self._servers.by_url
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
+        # One server may be used under two logins, as the first ledger and as the broker.
+        written = {*map(mask, self._servers.written_urls)}
         for url, info in infos.items():
-            self._memory_guard.poll(mask(url), info.told.get("used_memory"), info.told.get("maxmemory"))
+            used, limit, server = info.told.get("used_memory"), info.told.get("maxmemory"), mask(url)
+            self._memory_guard.poll(server, used, limit, is_written=server in written)
         return infos
 
 

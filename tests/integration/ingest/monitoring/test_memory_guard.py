@@ -104,6 +104,42 @@ async def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
         assert full.redis_used_bytes > 0.9 * full.redis_limit_bytes
 
 
+@pytest.mark.parametrize(("full", "stops"), [(0, (True, False)), (1, (False, True))], ids=["first", "second"])
+async def test_a_full_ledger_stops_batches_of_its_own_shard_alone(
+    small: str, redis_url: str, namespace: str, full: int, stops: tuple[bool, bool]
+):
+    urls = (small, redis_url) if full == 0 else (redis_url, small)
+    split = Settings(redis_url=redis_url, ledger_urls=" ".join(urls), nats_partitions=2, namespace=namespace)
+    with redis.Redis.from_url(small) as client:
+        fill(client, 0.95)
+    for shard in (0, 1):
+        ledger = IngestLedger(split.model_copy(update={"ingest_shard": f"{shard}/2"}))
+        memory_guard = MemoryGuard(0.9)
+        try:
+            await ServerProbe(ledger, [Pool("trade", ("trade",))], memory_guard).ask()
+        finally:
+            await ledger.close()
+        assert memory_guard.full == stops[shard]
+        told = [each.sign for each in memory_guard.findings()]
+        assert told == (["fault"] if stops[shard] else ["warning"] if full == 0 else [])
+
+
+async def test_a_first_ledger_that_is_the_broker_too_stops_batches_under_whichever_login(
+    small: str, redis_url: str, namespace: str
+):
+    first, broker = (small.replace("//", f"//default:{password}@") for password in ("a", "b"))
+    urls = {"ledger_urls": f"{first} {redis_url}", "broker_url": broker, "ingest_shard": "1/2"}
+    ledger = IngestLedger(Settings(redis_url=redis_url, nats_partitions=2, namespace=namespace).model_copy(update=urls))
+    memory_guard = MemoryGuard(0.9)
+    with redis.Redis.from_url(small) as client:
+        fill(client, 0.95)
+    try:
+        await ServerProbe(ledger, [Pool("trade", ("trade",))], memory_guard).ask()
+    finally:
+        await ledger.close()
+    assert memory_guard.full
+
+
 async def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))

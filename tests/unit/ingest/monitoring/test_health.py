@@ -103,6 +103,12 @@ def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched:
     assert watched.health.ready()[0]
 
 
+def test_a_full_ledger_of_another_shard_leaves_it_ready(watched: WatchedIngest):
+    watched.memory_guard.poll("redis://first", 950, 1_000, is_written=False)
+    well, said = watched.health.ready()
+    assert (well, said["redis_full"], len(said["findings"])) == (True, False, 1)
+
+
 def test_a_lane_that_holds_a_stream_up_is_named(watched: WatchedIngest):
     watched.lanes.limits = LaneLimits(1, 1)
     assert watched.health.ready()[1]["held_up_by"] == []

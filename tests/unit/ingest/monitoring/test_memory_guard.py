@@ -52,3 +52,15 @@ def test_it_logs_once_which_server_is_full_and_once_that_it_has_room():
             memory_guard.poll("redis://b", used, LIMIT)
     told = [(line["log_level"], line["server"], line["used_bytes"]) for line in logs]
     assert told == [("error", "redis://b", 950), ("info", "redis://b", 100)]
+
+
+def test_another_shards_full_ledger_is_told_and_holds_nothing_back():
+    memory_guard = MemoryGuard(0.9)
+    memory_guard.poll("redis://first", 950, LIMIT, is_written=False)
+    assert not memory_guard.full
+    (finding,) = memory_guard.findings()
+    assert (finding.sign, finding.name) == ("warning", "redis_full")
+    assert "redis://first" in finding.says
+    memory_guard.poll("redis://own", 950, LIMIT)
+    assert memory_guard.full
+    assert [each.sign for each in memory_guard.findings()] == ["fault", "warning"]
