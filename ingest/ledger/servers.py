@@ -31,6 +31,7 @@ class RedisServers:
         """`connect` makes a client. Raises SettingsError: LEDGER_URLS does not have a ledger for each shard."""
         self.ledger_urls = ledgers = settings.ledgers
         shard = settings.shard
+        self.shard = shard.number
         self.has_own_ledger = len(ledgers) > 1
         check_ledgers(settings)
         self.ledger_url, self.broker_url, self.results_url = (

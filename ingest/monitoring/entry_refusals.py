@@ -13,19 +13,19 @@ class EntryRefusals:
     """The queues of which an entry was refused within the last ten minutes."""
 
     def __init__(self) -> None:
-        #: By queue, as last seen; None before the first look.
-        self._counts: dict[str, int] | None = None
+        #: By ledger: when it was looked at last, and the counts by queue then.
+        self._seen: dict[int, tuple[float, dict[str, int]]] = {}
         #: By queue: when the count was seen to rise.
         self._risen_s: dict[str, float] = {}
 
-    def take(self, counters: Counts, now_s: float) -> None:
-        """Take the ledger's counters as they stand at `now_s`; calls come in the order of time."""
+    def take(self, counters: Counts, now_s: float, ledger: int = 0) -> None:
+        """Take a ledger's counters as they stand at `now_s`; calls come in the order of time."""
         counts = counters.by_label("entries_refused")
-        before = counts if self._counts is None else self._counts
+        seen_s, before = self._seen.get(ledger, (now_s, counts))
         for queue, count in counts.items():
-            if count > before.get(queue, 0):
+            if count > before.get(queue, 0) and now_s - seen_s < TOLD_S:
                 self._risen_s[queue] = now_s
-        self._counts = counts
+        self._seen[ledger] = now_s, counts
 
     def findings(self, now_s: float) -> Iterator[Finding]:
         """Yield a warning for each of these queues."""

@@ -19,9 +19,9 @@ class ErrorCounts:
     def __init__(self) -> None:
         self._recent = RecentCounts("errors")
 
-    def take(self, counters: Counts, now_s: float) -> None:
-        """Take the ledger's counters as they stand at `now_s`; calls come in the order of time."""
-        self._recent.take(counters, now_s)
+    def take(self, counters: Counts, now_s: float, ledger: int = 0) -> None:
+        """Take a ledger's counters as they stand at `now_s`; what is not newer than the last call changes nothing."""
+        self._recent.take(counters, now_s, ledger)
 
     def last_minute(self, now_s: float) -> dict[str, int]:
         """Return for each strategy that raised within the last minute on how many events; from the first sample on."""

@@ -1,5 +1,6 @@
 """What one ledger has counted, and what waits in it."""
 
+import time
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ class LedgerTotals(NamedTuple):
     #: Age of the oldest of them by its server's clock; 0: there is none.
     deadletter_age_s: float
     signals_waiting: int | None
+    #: When it told its counters, monotonic seconds.
+    at_s: float
 
 
 async def read_totals(client: redis.Redis, keys: LedgerKeys) -> LedgerTotals:
@@ -31,10 +34,11 @@ async def read_totals(client: redis.Redis, keys: LedgerKeys) -> LedgerTotals:
         pipe.hgetall(keys.counters)
         pipe.time()
         count, oldest, stored, (now_s, now_us) = await pipe.execute()
+    at_s = time.monotonic()
     written_ms = int(oldest[0][0].partition(b"-")[0]) if oldest else None
     age_s = max(0.0, now_s + now_us / 1e6 - written_ms / 1000) if written_ms is not None else 0.0
     written, waiting = await _deadletters_written(client, keys), await _signals_waiting(client, keys)
-    return LedgerTotals(Counts.read(stored), count, written, age_s, waiting)
+    return LedgerTotals(Counts.read(stored), count, written, age_s, waiting, at_s)
 
 
 async def _deadletters_written(client: redis.Redis, keys: LedgerKeys) -> int:

@@ -1,7 +1,7 @@
 """The ledgers of other shards: what they have counted, and whether they answer. Their shards need them, this one does not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 
 from nats.errors import Error as NatsError
@@ -28,15 +28,13 @@ class OtherLedgers:
         self._failed: dict[int, str] = {}
 
     @property
-    def totals(self) -> Sequence[LedgerTotals]:
-        """The last answers of those that have ever answered."""
-        return tuple(self._totals.values())
+    def totals(self) -> Mapping[int, LedgerTotals]:
+        """The last answers of those that have ever answered, by shard."""
+        return self._totals
 
     @property
-    def counts(self) -> Counts | None:
-        """The sums of their counters; None until each has answered: a part of a sum would look like a fall."""
-        if len(self._totals) < len(self._clients):
-            return None
+    def counts(self) -> Counts:
+        """The sums of what the counters of those have said last, so that none falls while one does not answer."""
         return Counts.sum_of(each.counters for each in self._totals.values())
 
     async def ask(self) -> None:

@@ -93,7 +93,7 @@ class ServerProbe:
         #: What ingest and the workers take of the frames, all shards together.
         self.taken = RecentCounts("events", "applied")
         self._entry_refusals = EntryRefusals()
-        #: The sums of all ledgers.
+        #: The sums of all ledgers, as far as each has ever answered.
         self.counters = Counts()
         #: Whether this shard's ledger has ever counted an event.
         self.had_events = False
@@ -153,13 +153,13 @@ class ServerProbe:
     async def _ask(self, infos: Mapping[str, _Info]) -> ServerStats:
         own = await read_totals(self._ledger.client, self._ledger.keys)
         living = await self._workers()
-        others = self.other_ledgers.totals
-        if (counted := self.other_ledgers.counts) is not None:
-            self.counters = Counts.sum_of((own.counters, counted))
-            for takes in (self.errors, self.times, self.taken, self._entry_refusals):
-                takes.take(self.counters, time.monotonic())
+        by_shard = {self._servers.shard: own, **self.other_ledgers.totals}
+        self.counters = Counts.sum_of((own.counters, self.other_ledgers.counts))
+        for takes in (self.errors, self.times, self.taken, self._entry_refusals):
+            for shard, each in by_shard.items():
+                takes.take(each.counters, each.at_s, shard)
         self.had_events = own.counters.of("events") > 0
-        totals = (own, *others)
+        totals = by_shard.values()
         fullest = max((info.told for info in infos.values()), key=_share)
         results_alone = self._servers.results_url not in {self._servers.ledger_url, self._servers.broker_url}
         return ServerStats(

@@ -142,7 +142,7 @@ class PageState:
     def counted(self, counters: Counts) -> None:
         """Take what the ledger has counted until now; what other ledgers have is known from earlier."""
         others = self._sources.server_probe.other_ledgers.counts
-        self.counters = Counts.sum_of((counters, others)) if others else counters
+        self.counters = Counts.sum_of((counters, others))
 
     def warmed(self, warm_ups: Mapping[str, WarmUp]) -> None:
         """Take how far strategies have warmed up, by their names."""

@@ -1,7 +1,8 @@
 """What a shard learns of the ledgers of others, and what their absence means to it."""
 
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
+from tests.support.waiting import wait_for
 
 NOBODY = "redis://127.0.0.1:9/0"
 
@@ -45,6 +47,12 @@ def second(redis_url: str) -> Any:
 @pytest.fixture
 def two(redis_url: str, keys: LedgerKeys) -> Settings:
     return split(redis_url, redis_url.removesuffix("/0") + "/1", keys.namespace)
+
+
+def answers(url: str) -> bool:
+    with suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
+        return bool(client.ping())
+    return False
 
 
 def names(probe: ServerProbe) -> set[str]:
@@ -77,13 +85,40 @@ async def test_another_ledger_that_does_not_answer_is_told_and_stops_nothing(red
         assert "127.0.0.1:9" in finding.says
 
 
-async def test_counters_are_not_taken_before_each_ledger_has_answered(redis_url: str, client, keys: LedgerKeys):
-    """A part of the sum would look like a fall, and the rest of it like so many errors at once."""
+async def test_errors_are_counted_while_another_ledger_has_never_answered(redis_url: str, client, keys: LedgerKeys):
     client.hset(keys.counters, mapping={"events": 5, "errors:echo": 9})
     async with probing(split(redis_url, NOBODY, keys.namespace)) as probe:
         await probe.ask()
-        assert probe.counters.of("events") == 0
+        assert probe.counters.of("events") == 5
         assert "strategy_errors" not in names(probe)
+        client.hincrby(keys.counters, "errors:echo", 2)
+        await probe.ask()
+        assert probe.errors.last_minute(time.monotonic()) == {"echo": 2}
+
+
+async def test_errors_of_before_a_ledger_first_answered_are_not_of_the_last_minute(
+    redis_url: str, client: redis.Redis, keys: LedgerKeys
+):
+    """Nor does a ledger that goes and comes let the sums fall."""
+    with Instance("second-ledger") as instance:
+        server, url = start_redis(instance)
+        with redis.Redis.from_url(url) as second:
+            second.hset(keys.counters, "errors:echo", 500)
+            second.save()
+        client.hset(keys.counters, "errors:echo", 3)
+        instance.kill(server)
+        async with probing(split(redis_url, url, keys.namespace)) as probe:
+            await probe.ask()
+            assert (probe.counters.of("errors", "echo"), names(probe)) == (3, {"ledger_away", "no_workers"})
+            instance.start_again(server)
+            wait_for(lambda: answers(url), "the second ledger")
+            await probe.ask()
+            assert (probe.counters.of("errors", "echo"), names(probe)) == (503, {"no_workers"})
+            instance.kill(server)
+            client.hincrby(keys.counters, "errors:echo")
+            await probe.ask()
+            assert probe.counters.of("errors", "echo") == 504
+            assert probe.errors.last_minute(time.monotonic()) == {"echo": 1}
 
 
 async def test_workers_that_know_another_number_of_ledgers_are_named(two: Settings):

@@ -23,6 +23,7 @@ from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
 from tasks.ledger import LedgerKeys
+from tasks.protocol.counters import Counts
 from tasks.protocol.routing import Router
 from tasks.scoring.live_returns import LiveReturns
 from tasks.settings import Settings
@@ -69,7 +70,7 @@ async def watching(port: int, own_address: str = "127.0.0.1") -> AsyncIterator[S
 @asynccontextmanager
 async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
-    around: Any = SimpleNamespace(seen=None, times=RecentCounts(), other_ledgers=SimpleNamespace(counts=None))
+    around: Any = SimpleNamespace(seen=None, times=RecentCounts(), other_ledgers=SimpleNamespace(counts=Counts()))
     sources = PageSources(
         Counters(),
         Lanes(Router(()), LaneLimits(1, 1)),

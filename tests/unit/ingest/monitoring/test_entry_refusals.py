@@ -47,3 +47,14 @@ def test_entries_of_no_queue_of_the_worker_are_told_of_together():
     refusals.take(counters(other=1), 3)
     [finding] = refusals.findings(3)
     assert (finding.what, finding.name, finding.sign) == ("broker", "entry_refused", "warning")
+
+
+def test_what_a_ledger_counted_before_it_answers_or_while_it_was_long_away_is_no_news():
+    refusals = EntryRefusals()
+    refusals.take(counters(trade=7), 0)
+    refusals.take(counters(trade=9), 3, ledger=1)
+    assert found(refusals, 3) == []
+    refusals.take(counters(trade=10), 3 + TOLD_S, ledger=1)
+    assert found(refusals, 3 + TOLD_S) == []
+    refusals.take(counters(trade=11), 6 + TOLD_S, ledger=1)
+    assert found(refusals, 6 + TOLD_S) == ["queue trade"]

@@ -171,6 +171,6 @@ def test_many_late_lanes_are_counted_and_few_are_named():
 
 def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: WatchedIngest):
     assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
-    watched.errors.take(Counts(), watched.now_s)
+    watched.errors.take(Counts(), watched.now_s - 3)
     watched.errors.take(Counts({CounterKey("errors", "boom"): 7}), watched.now_s)
     assert watched.health.ready()[1]["strategy_errors"] == {"boom": 7}

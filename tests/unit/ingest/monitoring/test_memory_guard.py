@@ -61,6 +61,5 @@ def test_another_shards_full_ledger_is_told_and_holds_nothing_back():
     (finding,) = memory_guard.findings()
     assert (finding.sign, finding.name) == ("warning", "redis_full")
     assert "redis://first" in finding.says
-    memory_guard.poll("redis://own", 950, LIMIT)
-    assert memory_guard.full
+    assert full(memory_guard, 950)
     assert [each.sign for each in memory_guard.findings()] == ["fault", "warning"]

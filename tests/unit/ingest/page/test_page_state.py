@@ -32,7 +32,7 @@ class Told:
         self.counters = Counters()
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
         self.times = RecentCounts("strategy_events", "strategy_ns")
-        others = SimpleNamespace(counts=None)
+        others = SimpleNamespace(counts=Counts())
         around: Any = SimpleNamespace(seen=None, times=self.times, other_ledgers=others)
         self.feed = FeedWatch()
         self.paper: Any = SimpleNamespace(seen=None)
