@@ -23,8 +23,8 @@ from redis.exceptions import ResponseError
 
 from tasks.clients.redis_client import FAILED, connect_async, connection_options, reason
 from tasks.ledger.confirmation import Confirmation
-from tasks.ledger.delivery_position import DeliveryPosition
-from tasks.ledger.entry_id import EntryId, name_of
+from tasks.ledger.delivery_position import UNKNOWN, DeliveryPosition
+from tasks.ledger.entry_id import NONE, EntryId, name_of
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lease import Lease, NotLeadingError
 from tasks.ledger.lua import script
@@ -99,6 +99,10 @@ class _Part(NamedTuple):
         entries = [_entry(name, ledger, dict(zip(it, it, strict=True))) for name, it in _pairs(found)]
         return cls(position.decode(), passed, added, length, entries)
 
+    @classmethod
+    def left_out(cls, position: str, passed: int) -> "_Part":
+        return cls(position, passed, passed, 0, [])
+
     @property
     def trimmed(self) -> int:
         return max(0, self.added - self.length - self.passed)
@@ -154,30 +158,34 @@ class DeliveryStore:
     async def _read_several(self, count: int) -> Unread:
         before, stored = await self._stored_position()
         start: Start = "start" if any(stored.ids) else self._start
+        # Where it begins in a ledger that does not answer: what is committed there from now on is not to be missed.
+        begin = f"{time.time_ns() // 10**6}-0" if start == "now" else NONE
         standing = enumerate(zip(*stored, strict=True))
-        parts = [await self._part(ledger, *at, count, start) for ledger, at in standing]
+        parts = [
+            await self._part(ledger, *at, count, start) or _Part.left_out(*(at if at[0] else (begin, UNKNOWN)))
+            for ledger, at in standing
+        ]
         unavailable = "; ".join(why for _, why in self._left_out.values())
         unread = _unread(parts, count, unavailable)
-        if unread.position.stored_ids != before:
-            begun = unread.position._replace(passed=tuple(part.passed for part in parts))
+        begun = unread.position._replace(passed=tuple(part.passed for part in parts))
+        if begun.stored_ids != before or begun.passed.count(UNKNOWN) < stored.passed.count(UNKNOWN):
             await self._write(before, DeliveryStep(begun))
         return unread
 
-    async def _part(self, ledger: int, position: str, passed: int, count: int, start: Start) -> _Part:
-        # The first one keeps the position, and where it begins in another one that one has to say.
-        is_needed = not (ledger and position)
-        if is_needed or not self._rests(ledger):
-            try:
-                arguments = [self._signals, position, passed, count, start]
-                answer = await self._confirmations[ledger].run(self._read_parts[ledger], [], arguments)
-            except FAILED as error:
-                if is_needed:
-                    raise
-                self._leave_out(ledger, error)
-            else:
-                self._left_out.pop(ledger, None)
-                return _Part.of(answer, ledger)
-        return _Part(position, passed, passed, 0, [])
+    async def _part(self, ledger: int, position: str, passed: int, count: int, start: Start) -> _Part | None:
+        """Return what a ledger answers; None: another than the first is left out."""
+        if ledger and self._rests(ledger):
+            return None
+        arguments = [self._signals, position, passed, count, start]
+        try:
+            answer = await self._confirmations[ledger].run(self._read_parts[ledger], [], arguments)
+        except FAILED as error:
+            if not ledger:
+                raise
+            self._leave_out(ledger, error)
+            return None
+        self._left_out.pop(ledger, None)
+        return _Part.of(answer, ledger)
 
     def _rests(self, ledger: int) -> bool:
         until, _ = self._left_out.get(ledger, (-math.inf, ""))
@@ -201,7 +209,7 @@ class DeliveryStore:
         """Return how many signals there are behind a position, in the ledgers that answer. Raises what Redis raises."""
         count = 0
         for ledger, passed in enumerate(position.passed):
-            if self._rests(ledger):
+            if passed == UNKNOWN or self._rests(ledger):
                 continue
             try:
                 count += max(0, await self._added(self._clients[ledger]) - passed)

@@ -5,13 +5,16 @@ from typing import NamedTuple
 from tasks.ledger.entry_id import EntryId
 from tasks.protocol.counters import read_count
 
+#: Stands for how many signals are passed in a ledger that has not said yet.
+UNKNOWN = -1
+
 
 class DeliveryPosition(NamedTuple):
     """A position in the stream of each ledger: their clocks differ, so that none says where the others stand."""
 
     #: The id of the last signal that was passed, as its ledger has it; empty: it stands nowhere yet.
     ids: tuple[str, ...]
-    #: How many signals of the stream lie there and before, trimmed ones included.
+    #: How many signals of the stream lie there and before, trimmed ones included; or `UNKNOWN`.
     passed: tuple[int, ...]
 
     @classmethod
@@ -21,7 +24,7 @@ class DeliveryPosition(NamedTuple):
         more = ledgers - len(ids)
         return cls(
             (*ids[:ledgers], *[""] * more),
-            tuple(read_count(count) or 0 for count in (*counts, *[b"0"] * ledgers)[:ledgers]),
+            tuple(map(_read_passed, (*counts, *[b"0"] * ledgers)[:ledgers])),
         )
 
     def after(self, name: str) -> "DeliveryPosition":
@@ -42,3 +45,7 @@ class DeliveryPosition(NamedTuple):
     def stored_passed(self) -> str:
         """The counts as they are stored."""
         return " ".join(map(str, self.passed))
+
+
+def _read_passed(stored: bytes) -> int:
+    return UNKNOWN if stored == str(UNKNOWN).encode() else read_count(stored) or 0

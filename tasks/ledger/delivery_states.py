@@ -9,7 +9,7 @@ import redis
 
 from tasks.clients.redis_client import UNAVAILABLE
 from tasks.ledger.deliveries import COUNTED, LEASE
-from tasks.ledger.delivery_position import DeliveryPosition
+from tasks.ledger.delivery_position import UNKNOWN, DeliveryPosition
 from tasks.ledger.entry_id import NONE
 from tasks.ledger.keys import LedgerKeys
 from tasks.protocol.counters import read_count
@@ -75,10 +75,14 @@ def _of_ledger(client: redis.Redis, keys: LedgerKeys, position: str, passed: int
     next_one: Any = client.xrange(keys.signals, min=f"({position}", count=1)
     if not next_one:
         return _Waiting()
-    added = client.xinfo_stream(keys.signals)["entries-added"]
+    if passed == UNKNOWN:
+        behind: Any = client.xrange(keys.signals, min=f"({position}")
+        signals = len(behind)
+    else:
+        signals = client.xinfo_stream(keys.signals)["entries-added"] - passed
     now_s, now_us = client.time()
     oldest_s = now_s + now_us / 1e6 - int(next_one[0][0].partition(b"-")[0]) / 1_000
-    return _Waiting(max(0, added - passed), oldest_s)
+    return _Waiting(max(0, signals), oldest_s)
 
 
 def forget(clients: Sequence[redis.Redis], keys: LedgerKeys, name: str) -> bool:

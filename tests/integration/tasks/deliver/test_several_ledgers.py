@@ -1,5 +1,7 @@
 """A delivery takes the signals of all ledgers to its receiver; its position is in the first one."""
 
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -10,7 +12,8 @@ from compose.local.servers import start_redis
 from tasks.deliver.answers import HeldUpError, RefusedError
 from tasks.deliver.signal_fields import SignalFields
 from tasks.ledger import delivery_states
-from tasks.ledger.deliveries import REST_S, DeliveryStore
+from tasks.ledger.deliveries import REST_S, DeliveryStore, Start
+from tasks.ledger.delivery_position import UNKNOWN
 from tasks.ledger.delivery_states import DeliveryState
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
@@ -157,6 +160,40 @@ async def test_a_ledger_that_is_unavailable_holds_up_its_own_signals_alone(setti
             await until(lambda: sink.ids == ["1", "2", "3"])
 
 
+@pytest.mark.parametrize(("start", "delivered"), [("now", ["4", "5"]), ("start", ["3", "4", "5"])])
+async def test_a_ledger_that_is_away_when_a_delivery_begins_loses_none_since(
+    settings, split, commit, standing, start: Start, delivered: list[str]
+):
+    """Nor is what it had before sent under `now`, whichever process is there when it comes back."""
+    split.clients[1].set(split.keys.signals, "no stream")
+    async with running_delivery(settings, sink := Sink(), start=start) as status:
+        await until(lambda: status.troubles["redis"].startswith("the ledger of shard 1: "))
+        commit(0, 1, 2)
+        await until(lambda: sink.ids == ["1", "2"])
+    split.clients[1].delete(split.keys.signals)
+    commit(1, 3, at_ms=1_000)
+    commit(1, 4)
+    assert standing().waiting == len(delivered) - 1
+    async with running_delivery(settings, sink := Sink(), start="now"):
+        commit(1, 5)
+        await until(lambda: sink.ids == delivered)
+        await until(lambda: stored(split)[1] == "2 3")
+    assert (standing().waiting, standing().trimmed) == (0, 0)
+
+
+async def test_a_ledger_that_hangs_when_a_delivery_begins_holds_up_its_own_signals_alone(settings, split, commit):
+    with Instance("hanging") as instance:
+        server, url = start_redis(instance)
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            both = settings.model_copy(update={"ledger_urls": f"{settings.ledger} {url}"})
+            commit(0, 1)
+            async with running_delivery(both, sink := Sink()):
+                await until(lambda: sink.ids == ["1"])
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+
 async def test_a_ledger_that_refuses_holds_up_its_own_signals_alone(settings, split, commit, standing):
     commit(0, 1)
     commit(1, 2)
@@ -213,3 +250,23 @@ def test_a_delivery_that_is_forgotten_leaves_nothing_in_any_ledger(split):
     assert delivery_states.forget(split.clients[:2], split.keys, "d")
     assert not delivery_states.forget(split.clients[:2], split.keys, "d")
     assert not any(client.exists(split.keys.delivery("d")) for client in split.clients[:2])
+
+
+async def test_where_a_delivery_begins_in_a_ledger_is_counted_there_once_it_answers(settings, split, commit):
+    """More than a page of its signals may be older, and newer."""
+    split.clients[1].set(split.keys.signals, "no stream")
+    store = DeliveryStore(settings, "d", "stdout", "now", clock=lambda: 0.0)
+    assert await store.lease.take()
+    begun = await store.read(1)
+    assert begun.position.passed == (0, UNKNOWN)
+    assert await store.count_after(begun.position) == 0
+    await store.close()
+    split.clients[1].delete(split.keys.signals)
+    commit(1, *range(3), at_ms=1_000)
+    commit(1, *range(2_005))
+    store = DeliveryStore(settings, "d", "stdout", "now")
+    assert await store.lease.take()
+    unread = await store.read(1)
+    assert (unread.position.passed, unread.waiting, unread.trimmed) == ((0, 3), 2_005, 0)
+    assert stored(split)[1] == "0 3"
+    await store.close()

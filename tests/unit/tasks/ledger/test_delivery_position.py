@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ledger.delivery_position import DeliveryPosition
+from tasks.ledger.delivery_position import UNKNOWN, DeliveryPosition
 from tasks.ledger.entry_id import EntryId
 
 _steps = st.lists(st.builds(EntryId, st.integers(1, 9), st.integers(0, 9), st.integers(0, 2)))
@@ -30,3 +30,8 @@ def test_in_ledgers_that_are_new_it_stands_nowhere():
     assert DeliveryPosition.read(b"5-3 6-0", b"7 8", 3) == (("5-3", "6-0", ""), (7, 8, 0))
     assert DeliveryPosition.read(b"5-3 6-0", b"7 8", 1) == (("5-3",), (7,))
     assert DeliveryPosition.read(None, None, 2) == (("", ""), (0, 0))
+
+
+def test_what_a_ledger_has_not_said_yet_stays_unknown():
+    position = DeliveryPosition(("5-3", "9-0"), (7, UNKNOWN))
+    assert DeliveryPosition.read(position.stored_ids.encode(), position.stored_passed.encode(), 2) == position
