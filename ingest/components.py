@@ -267,7 +267,7 @@ class Components:
             number: Relay(self.settings, ledger, self.signal_streams, self.counters, self.page.state.relayed)
             for number, ledger in self.ledger.relayed()
         }
-        return Relays(made, self.server_probe.other_ledgers.attempt)
+        return Relays(made, self.server_probe.other_ledgers.attempt_if_right)
 
     def _make_registry(self) -> CollectorRegistry:
         """Return the metrics of this process."""

@@ -42,15 +42,9 @@ class Layout:
 
         Raises SettingsError, and LedgerError: `before` is no layout.
         """
-        _refuse_moving(before)
-        stored = decode(before, key)
+        stored = check_place(before, self._stored, key)
         if not stored.shards:
             return
-        if (stored.ledgers, stored.ledger) != (self._stored.ledgers, self._stored.ledger):
-            raise SettingsError(
-                f"LEDGER_URLS: it holds {place(stored)} where {place(self._stored)} should be: "
-                "put that right, or stop all shards and move it (`./run ingest move-ledger --help`)"
-            )
         shared = [pool for pool in stored.partitions.keys() & self._stored.partitions if self._moves(pool, stored)]
         if self._has_own_ledger and shared:
             raise SettingsError(
@@ -123,6 +117,21 @@ def _refuse_moving(stored: bytes) -> None:
             "the ledger is being moved to other servers, or was: finish that with the same command "
             "(`./run ingest move-ledger --help`), or give their settings"
         )
+
+
+def check_place(before: bytes, wanted: StoredLayout, key: str = "layout") -> StoredLayout:
+    """Return what is stored under `key` once it is that of the ledger which the layout `wanted` names, or nothing yet.
+
+    Raises SettingsError: it is another one's, or moves; LedgerError: `before` is no layout.
+    """
+    _refuse_moving(before)
+    stored = decode(before, key)
+    if stored.shards and (stored.ledgers, stored.ledger) != (wanted.ledgers, wanted.ledger):
+        raise SettingsError(
+            f"LEDGER_URLS: it holds {place(stored)} where {place(wanted)} should be: "
+            "put that right, or stop all shards and move it (`./run ingest move-ledger --help`)"
+        )
+    return stored
 
 
 def place(layout: StoredLayout) -> str:

@@ -3,12 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from nats.errors import Error as NatsError
-
 from ingest.relay.relay import Relay
-from tasks.clients.redis_client import FAILED
 
-#: Runs a step at the ledger of another shard, which may be unavailable while the others are not.
+#: Runs a step at the ledger of another shard, if it is that; it may be unavailable while the others are not.
 Attempt = Callable[[int, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
@@ -17,7 +14,7 @@ class Relays:
 
     def __init__(self, relays: Mapping[int, Relay], attempt: Attempt) -> None:
         """Take them by the shard whose ledger they read; the first shard's is this process's own."""
-        self._relays = relays
+        self._relays, self._attempt = relays, attempt
         #: What runs again and again, by its name.
         self.steps: Mapping[str, Callable[[], Awaitable[None]]] = {
             f"relay_{number}": partial(attempt, number, relay.run) if number else relay.run
@@ -33,14 +30,15 @@ class Relays:
         """Relay until nothing is left but what NATS does not take; return whether nothing is."""
         return all([await self._drain(number, relay) for number, relay in self._relays.items()])
 
-    @staticmethod
-    async def _drain(number: int, relay: Relay) -> bool:
+    async def _drain(self, number: int, relay: Relay) -> bool:
         """Drain one; that of another shard's ledger may fail for itself."""
-        try:
+        if not number:
             return await relay.drain()
-        except NatsError:
-            raise
-        except FAILED:
-            if not number:
-                raise
-            return False
+        drained = False
+
+        async def drain() -> None:
+            nonlocal drained
+            drained = await relay.drain()
+
+        await self._attempt(number, drain)
+        return drained

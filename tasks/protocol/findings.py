@@ -26,6 +26,7 @@ NAMES = (
     "redis_unconfirmed",
     "ledger_damaged",
     "ledger_away",
+    "ledger_misplaced",
     "ledgers_differ",
     "no_number",
     "commits_refused",
@@ -145,6 +146,13 @@ def unavailable_ledger(shard: int, url: str, why: str) -> Finding:
         "start it, or fix LEDGER_URLS: `./run tasks doctor` says what it answers",
         "ledger_away",
     )
+
+
+def misplaced_ledger(shard: int, url: str, why: str) -> Finding:
+    """Return the warning about a server that has not the ledger of this shard; `url` shows no password."""
+    says = f"nothing is relayed from {url}: {why}"
+    do = "`./run tasks doctor` says what each server of LEDGER_URLS holds"
+    return Finding("warning", f"ledger of shard {shard}", says, do, "ledger_misplaced")
 
 
 def other_ledgers(workers: Mapping[str, int], ledgers: int) -> Iterator[Finding]:
