@@ -13,8 +13,11 @@ from tasks.ledger import MOVING
 from tasks.ledger.entry_id import NONE, EntryId
 from tasks.settings.values import MAX_SHARDS
 
-#: What processes that still have the old settings may write to a server that is no ledger any more.
+#: What processes that still have the old settings may write to a server that is no ledger any more, or not yet.
 _LEFT_BEHIND = ("starts:", "workers")
+#: What they write without an epoch as well. Only where an earlier move has left its mark it is nothing but that: no shard
+#: can have begun there since. It becomes part of the new ledger.
+_LEFT_SINCE = frozenset({"counters", "deadletters", "configurations"})
 
 
 async def check_servers(parties: Parties) -> None:
@@ -68,12 +71,13 @@ def check_layouts(parties: Parties, layouts: list[StoredLayout]) -> None:
 async def check_empty(parties: Parties) -> None:
     """Raise LedgerError where a server that is to become a ledger holds something."""
     for server in parties.plan.joining:
-        # Ended at that point, the move has written these.
-        begun = {parties.keys.moving}
+        # Ended at that point, the move has written these; an earlier one has left the layout.
+        harmless = {"moving"}
         if await parties[server].get(parties.keys.layout) == MOVING:
-            begun.add(parties.keys.layout)
+            harmless |= {"layout", *_LEFT_SINCE}
         for key in await parties.key_names(server):
-            if key not in begun and not parties.suffix(key).startswith(_LEFT_BEHIND):
+            suffix = parties.suffix(key)
+            if suffix not in harmless and not suffix.startswith(_LEFT_BEHIND):
                 raise LedgerError(
                     f"{server} is no ledger yet, and holds {key}: remove what it holds of {parties.keys.namespace}, or "
                     "name another one"

@@ -78,8 +78,7 @@ class MovePlan(msgspec.Struct, frozen=True):
     @property
     def merged(self) -> tuple[str, ...]:
         """The servers whose streams become one, that of the first; none: each keeps its own."""
-        own = (self.first,) if self.first in self.old else ()
-        return own + self.leaving if self.leaving else ()
+        return (self.first, *self.leaving) if self.leaving else ()
 
     def shards_on(self, server: str) -> tuple[int, ...]:
         """Return the shards whose ledger a server will be."""

@@ -224,6 +224,33 @@ async def test_the_relay_goes_on_behind_what_was_merged(redis_url: str, keys: Le
         assert len(ids) == len(set(ids)) > 0
 
 
+@pytest.mark.parametrize("databases", [(1,), (3,)], ids=["the first stays", "all leave"])
+async def test_what_workers_wrote_behind_a_move_becomes_part_of_the_ledger_that_returns(
+    redis_url: str, keys: LedgerKeys, databases: tuple[int, ...]
+):
+    """Workers that still have the old settings count what is refused to them, and keep letters of what is no task."""
+    before, between = urls(redis_url, 1, 2), urls(redis_url, *databases)
+    fill(before, keys.namespace)
+    await move(before, between, keys.namespace)
+    expected = contents(between, keys.namespace)
+    gone = urls(redis_url, *({1, 2} - {*databases}))
+    with clients(gone) as servers:
+        for number, server in enumerate(servers):
+            server.hset(keys.workers, "w", "{}")
+            server.hset(f"{keys.namespace}:starts:trade-3", "x", 1)
+            server.hincrby(keys.counters, "fenced", 1)
+            server.xadd(keys.deadletters, {"letter": f"late {number}"})
+            server.hset(keys.configurations, "c0", "{}")
+            expected.counters["fenced"] += 1
+            expected.entries[keys.deadletters][((b"letter", b"late %d" % number),)] += 1
+            expected.added[keys.deadletters] += 1
+    assert await move(between, before, keys.namespace)
+    found = contents(before, keys.namespace)
+    assert (found.entries, found.added, found.counters) == (expected.entries, expected.added, expected.counters)
+    assert found.fields.keys() == expected.fields.keys()
+    check_delivery(before, keys.namespace)
+
+
 async def test_each_ledger_knows_resets_and_strikes_of_all(redis_url: str, keys: LedgerKeys):
     old, new = urls(redis_url, 1, 2), urls(redis_url, 1, 3)
     fill(old, keys.namespace)

@@ -184,6 +184,29 @@ async def test_what_workers_with_old_settings_wrote_is_no_hindrance(redis_url: s
         assert keys_of(servers[1], keys.namespace)
 
 
+@pytest.mark.parametrize("key", ["counters", "deadletters", "configurations"])
+async def test_what_may_be_a_ledgers_is_refused_where_no_move_has_left_its_mark(
+    redis_url: str, keys: LedgerKeys, key: str
+):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    fill(old, keys.namespace)
+    with clients(new) as servers:
+        servers[1].hset(f"{keys.namespace}:{key}", "x", 1)
+        assert f"is no ledger yet, and holds {keys.namespace}:{key}" in await refused(old, new, keys.namespace)
+
+
+@pytest.mark.parametrize("key", ["signals", "pool:trade", "shard:1", "resets", "configuration", "delivery:x"])
+async def test_what_a_move_leaves_no_process_write_is_refused_also_behind_one(
+    redis_url: str, keys: LedgerKeys, key: str
+):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 1)
+    fill(old, keys.namespace)
+    assert await refused(old, new, keys.namespace) == ""
+    with clients(old) as servers:
+        servers[1].hset(f"{keys.namespace}:{key}", "x", 1)
+        assert f"is no ledger yet, and holds {keys.namespace}:{key}" in await refused(new, old, keys.namespace)
+
+
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no URL": ("redis://1.2.3.4:1/0", {"old": "localhost:1"}, "^--from: not an address"),
     "no server": ("redis://1.2.3.4:1/0", {"old": ""}, "LEDGER_FROM"),
