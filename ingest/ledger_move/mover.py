@@ -28,6 +28,9 @@ from tasks.protocol.routing import Pool, Router, Shard
 from tasks.settings import Settings
 from tasks.settings.values import redis_urls
 
+#: Noted when everything is where it belongs, before anything is removed.
+_COPIED = "copied"
+
 
 class Moved(NamedTuple):
     """What one run of the command has copied: less than all of it, where an earlier one was ended."""
@@ -113,11 +116,14 @@ class LedgerMover:
         if not await self._mark.is_done():
             await self._mark.set(reason)
             shards = await self._new_shards()
-            await fields.copy()
-            await Unsharded(self._parties, self._mark).copy()
-            await streams.merge()
-            for number in range(self.plan.shards):
-                await self._write_shard(number, shards)
+            if not await self._mark.has(_COPIED):
+                await fields.copy()
+                await Unsharded(self._parties, self._mark).copy()
+                await streams.merge()
+                for number in range(self.plan.shards):
+                    await self._write_shard(number, shards)
+                # What was made of several servers can't be made again once one of them is emptied.
+                await self._mark.note(_COPIED)
             await self._parties.settle()
             await Cleaning(self._parties, shards).clean()
             await self._mark.note_all_done()

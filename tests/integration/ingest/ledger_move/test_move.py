@@ -224,6 +224,34 @@ async def test_the_relay_goes_on_behind_what_was_merged(redis_url: str, keys: Le
         assert len(ids) == len(set(ids)) > 0
 
 
+async def test_resets_and_strikes_outlive_a_move_that_is_killed_while_it_removes(redis_url: str, namespace: str):
+    """What one of several old servers had is there, and is what each new one keeps, when that server was emptied."""
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 3, 4)
+    fill(old, namespace)
+    whole = Killer()
+    await move(old, new, namespace, whole)
+    expected = told_everywhere(new, namespace)
+    assert expected[0] == expected[1] != {}
+    removed = 0
+    for writes in range(whole.made - 12, whole.made):
+        name = f"{namespace}-{writes}"
+        fill(old, name)
+        with suppress(redis.ConnectionError):
+            await move(old, new, name, Killer(writes))
+        removed += told_everywhere(old, name)[0] == {}
+        await move(old, new, name)
+        assert told_everywhere(new, name) == expected
+        remove(f"{old} {new}", name)
+    assert removed
+
+
+def told_everywhere(ledgers: str, namespace: str) -> list[dict[bytes, bytes]]:
+    """Return resets and strikes of the pool `trade`, as each ledger has them."""
+    with clients(ledgers) as servers:
+        pools = [server.hgetall(LedgerKeys(namespace).pool("trade")) for server in servers]
+        return [{name: pool[name] for name in pool if name.startswith((b"resets", b"ended:"))} for pool in pools]
+
+
 @pytest.mark.parametrize("databases", [(1,), (3,)], ids=["the first stays", "all leave"])
 async def test_what_workers_wrote_behind_a_move_becomes_part_of_the_ledger_that_returns(
     redis_url: str, keys: LedgerKeys, databases: tuple[int, ...]
