@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import redis
+
 from tasks.clients.redis_client import UNAVAILABLE
 from tasks.errors import UnreadableEntryError
 from tasks.ledger import pager
@@ -14,6 +16,8 @@ BLOCK_MS = 1_000
 #: The same where several ledgers are waited for in turn.
 TURN_MS = 50
 RETRY_S = 0.5
+#: How long one of several is left out after it failed: one that hangs costs seconds each time.
+REST_S = 5.0
 _LAST_SEQ = 2**64 - 1
 
 #: Whether to show what an entry holds: JSON.
@@ -25,9 +29,12 @@ class EntryStream:
 
     def __init__(self, reader: LedgerReader, stream: str, field: bytes, takes: Takes) -> None:
         self._clients, self._stream, self._field, self._takes = reader.clients, stream, field, takes
+        self._reader = reader
         #: Of each ledger, whose clocks differ: up to which entry it was read, and whether it answers.
         self._after = [NONE] * len(self._clients)
         self._unavailable = [False] * len(self._clients)
+        #: Until when it is left out, monotonic seconds.
+        self._rests_until_s = [0.0] * len(self._clients)
 
     def stored(self, since_ms: int = 0) -> Iterator[bytes]:
         """Yield the selected entries, oldest first; with `since_ms`, those committed then (Redis's clock) or later.
@@ -72,27 +79,30 @@ class EntryStream:
         """Yield each entry as it is committed, endlessly, from where the last call left off.
 
         While Redis is unavailable it waits; `say` is called once when it goes and once when it is back. Of several
-        ledgers each is waited for by itself.
+        ledgers each is waited for by itself, and one that hangs holds the others up for some seconds at most.
         """
+        clients = self._reader.impatient_clients()
         while True:
-            for ledger in range(len(self._clients)):
-                for fields in self._new(ledger, say):
+            ready = [at for at, until_s in enumerate(self._rests_until_s) if time.monotonic() >= until_s]
+            for ledger in ready:
+                for fields in self._new(clients[ledger], ledger, say):
                     if self._takes(packed := fields.get(self._field, b"")):
                         yield packed
+            if not ready:
+                time.sleep(RETRY_S)
 
-    def _new(self, ledger: int, say: Callable[[str], None]) -> Iterator[Mapping[bytes, bytes]]:
+    def _new(self, client: redis.Redis, ledger: int, say: Callable[[str], None]) -> Iterator[Mapping[bytes, bytes]]:
         """Yield the new entries of a ledger, for which it waits a moment."""
         several = len(self._clients) > 1
         what = f"the ledger of shard {ledger}" if several else "Redis"
         try:
-            found: Any = self._clients[ledger].xread(
-                {self._stream: self._after[ledger]}, count=CHUNK, block=TURN_MS if several else BLOCK_MS
-            )
+            block_ms = TURN_MS if several else BLOCK_MS
+            found: Any = client.xread({self._stream: self._after[ledger]}, count=CHUNK, block=block_ms)
         except UNAVAILABLE as error:
             if not self._unavailable[ledger]:
                 say(f"{what} is unavailable: waiting for it ({error})")
             self._unavailable[ledger] = True
-            time.sleep(RETRY_S)
+            self._rests_until_s[ledger] = time.monotonic() + (REST_S if several else RETRY_S)
             return
         if self._unavailable[ledger]:
             say(f"{what} is back")

@@ -1,6 +1,6 @@
 """Reads what the live pipeline has committed: the signal stream, the records, and the digest over both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
 
 CHUNK = 1_000
+#: How long one of several ledgers may hang where others are read meanwhile.
+HANGS_S = 2.0
 _NO_SIGNAL: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
 
 
@@ -45,6 +47,16 @@ class LedgerReader:
         self.clients = tuple(connect(settings, url, **options) for url in settings.ledgers)
         self.client = self.clients[0]
         self.keys = LedgerKeys(settings.namespace)
+        self._settings, self._impatient = settings, list[redis.Redis]()
+
+    def impatient_clients(self) -> Sequence[redis.Redis]:
+        """Return a client of each ledger that gives up soon, where there are others to go on with."""
+        if len(self.clients) == 1:
+            return self.clients
+        if not self._impatient:
+            options = connection_options() | {"socket_timeout": HANGS_S, "socket_connect_timeout": HANGS_S}
+            self._impatient += [connect(self._settings, url, **options) for url in self._settings.ledgers]
+        return self._impatient
 
     @classmethod
     def reach(cls, settings: Settings) -> "LedgerReader":
@@ -59,7 +71,7 @@ class LedgerReader:
 
     def close(self) -> None:
         """Close the connections."""
-        for client in self.clients:
+        for client in (*self.clients, *self._impatient):
             client.close()
 
     def aliases(self) -> dict[str, AliasedStrategy]:

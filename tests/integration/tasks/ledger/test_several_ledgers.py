@@ -1,19 +1,25 @@
 """What is split over the ledgers of two shards reads as if one ledger had all of it."""
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
+import redis
 
+from compose.local.processes import Instance
+from compose.local.servers import start_redis
 from tasks.errors import NotFoundError, ServerUnavailableError, TrimmedError
 from tasks.ledger import past_events, summary
 from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore
 from tasks.ledger.entry_id import EntryId
 from tasks.ledger.entry_stream import EntryStream
-from tasks.ledger.reader import LedgerReader
+from tasks.ledger.reader import HANGS_S, LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
+from tasks.settings import Settings
 from tests.support.sending import CONFIGURATION
 from tests.support.stacks.two_ledgers import HOMES, SplitLedger, split_ledger
 from tests.support.strategies import BAD, Grumpy, trades
@@ -191,3 +197,30 @@ def test_letters_that_are_written_meanwhile_are_seen_whatever_the_clocks(split, 
     add_letters(split, "2-0.1", "9-1")
     assert [each.id for each in store.after(ends)] == ["2-0.1", "9-1"]
     assert list(store.after(ends)) == []
+
+
+def test_following_goes_on_with_others_while_one_hangs(redis_url: str, namespace: str):
+    """Its entries come when it is there again."""
+    with Instance("hanging") as instance:
+        server, url = start_redis(instance)
+        settings = Settings(namespace=namespace, ledger_urls=f"{redis_url} {url}", nats_partitions=2)
+        reader = LedgerReader(settings)
+        stream, said = EntryStream(reader, reader.keys.signals, b"signal", lambda _: True), list[str]()
+        with redis.Redis.from_url(url) as second:
+            second.xadd(reader.keys.signals, {"signal": "second"})
+        following = stream.follow(said.append)
+        assert next(following) == b"second"
+        server.send(signal.SIGSTOP)
+        try:
+            for number in range(3):
+                reader.client.xadd(reader.keys.signals, {"signal": str(number)})
+                asked_s = time.monotonic()
+                assert next(following) == b"%d" % number
+                assert time.monotonic() - asked_s < 2 * HANGS_S
+        finally:
+            server.send(signal.SIGCONT)
+        assert len(said) <= 1
+        with redis.Redis.from_url(url) as second:
+            second.xadd(reader.keys.signals, {"signal": "again"})
+        assert next(following) == b"again"
+        reader.close()
