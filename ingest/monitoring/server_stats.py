@@ -110,7 +110,7 @@ class ServerProbe:
         if self.seen:
             yield from workforce(self.seen.workforce.listening, self._pool_names, invocation.command("celery"))
             yield from old_workers(self.seen.living, self._pools)
-            known = {worker.name: worker.ledgers for worker in self.seen.living}
+            known = {worker.name: worker.ledgers for worker in _of_pools(self.seen.living)}
             yield from other_ledgers(known, len(self._servers.ledger_urls))
             yield from refusals(self.seen.refused)
             yield from self.seen.losses
@@ -208,9 +208,14 @@ class ServerProbe:
         return infos
 
 
+def _of_pools(living: Sequence[heartbeats.LiveWorker]) -> list[heartbeats.LiveWorker]:
+    """Return those that commit: not the ones which run sweeps alone."""
+    return [worker for worker in living if not runs_sweeps_alone(worker.queues)]
+
+
 def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
     """Return the fields of `ServerStats` that tell of workers."""
-    of_pools = [worker for worker in living if not runs_sweeps_alone(worker.queues)]
+    of_pools = _of_pools(living)
     return {
         "workers": len(of_pools),
         "workforce": Workforce((worker.queues, worker.processes) for worker in of_pools),

@@ -123,14 +123,19 @@ async def test_errors_of_before_a_ledger_first_answered_are_not_of_the_last_minu
 
 async def test_workers_that_know_another_number_of_ledgers_are_named(two: Settings):
     async with probing(two) as probe:
-        for name, ours in (("w-right", two), ("w-wrong", knowing_one(two))):
+        for name, ours, queue in (
+            ("w-right", two, "trade"),
+            ("w-wrong", knowing_one(two), "trade"),
+            ("w-sweep", knowing_one(two), "research"),
+        ):
             heartbeat = Heartbeat(ours, name)
-            await heartbeat.announce(1, ["trade"])
+            await heartbeat.announce(1, [queue])
             await heartbeat.close()
         await probe.ask()
         (finding,) = [each for each in probe.findings() if each.name == "ledgers_differ"]
         assert "w-wrong" in finding.says
         assert "w-right" not in finding.says
+        assert "w-sweep" not in finding.says, "it commits nothing"
 
 
 def knowing_one(settings: Settings) -> Settings:
