@@ -25,7 +25,7 @@ from tasks.protocol.counters import CounterKey
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, ExcludedEvents, find_excluded, strikes_field
-from tasks.settings import Settings
+from tasks.settings import Settings, mask
 
 STARTS_EXPIRE_S = 3600
 #: So many closed positions the ledger keeps, the newest.
@@ -100,10 +100,19 @@ class Ledger:
     """A worker's connection to the ledger of a shard."""
 
     def __init__(
-        self, client: redis.Redis, namespace: str, first: "Ledger | None" = None, *, is_one_of_several: bool = False
+        self,
+        client: redis.Redis,
+        namespace: str,
+        first: "Ledger | None" = None,
+        *,
+        is_one_of_several: bool = False,
+        server: str = "the ledger",
     ) -> None:
-        """`first` is the ledger of the first shard, if that is another one: it has the configurations."""
-        self._client, self.is_one_of_several = client, is_one_of_several
+        """`first` is the ledger of the first shard, if that is another one: it has the configurations.
+
+        `server` is what this one is called, without a login.
+        """
+        self._client, self.is_one_of_several, self._server = client, is_one_of_several, server
         self.keys = LedgerKeys(namespace)
         #: The configurations that this worker uses.
         self.known: KnownConfigurations = (
@@ -117,14 +126,16 @@ class Ledger:
     def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
         """Make the ledger, or that of the first shard; the connection opens at the first call."""
         client = connect(settings, settings.ledger, **connection_options(retries=retries))
-        return cls(client, settings.namespace, is_one_of_several=len(settings.ledgers) > 1)
+        is_one_of_several, server = len(settings.ledgers) > 1, mask(settings.ledger)
+        return cls(client, settings.namespace, is_one_of_several=is_one_of_several, server=server)
 
     def of_shard(self, settings: Settings, shard: int) -> "Ledger":
         """Make the ledger of a shard; this one, of the first, where there is no other. Raises LedgerError: it has none."""
         if not shard or not self.is_one_of_several:
             return self
-        client = connect(settings, settings.ledger_of(shard), **connection_options())
-        return Ledger(client, settings.namespace, self, is_one_of_several=True)
+        url = settings.ledger_of(shard)
+        client = connect(settings, url, **connection_options())
+        return Ledger(client, settings.namespace, self, is_one_of_several=True, server=mask(url))
 
     def begin(self, wanted: Sequence[Wanted]) -> list[BatchStart]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard.
@@ -138,7 +149,10 @@ class Ledger:
         ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])
         if epoch is None and self.is_one_of_several:
-            raise LedgerError(f"the ledger has no {keys[0]}: LEDGER_URLS are not ingest's, or that shard never began")
+            raise LedgerError(
+                f"{self._server} has no {keys[0]}: if shard {wanted[0][0].shard} of ingest runs, LEDGER_URLS here are not "
+                "ingest's; else start it, and first restore a backup where this server lost its keys"
+            )
         stored = (epoch or b"").decode(errors="replace")
         return [
             _begun(batch, self.keys.pool(batch.pool), stored, fields, answer)

@@ -8,11 +8,13 @@ import pytest
 import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from tasks.clients.redis_client import reason
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
+from tasks.settings import Settings
 from tasks.worker import runner
 from tasks.worker.runner import TaskSummary
 from tests.support.events import trade
@@ -94,12 +96,20 @@ def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
     assert dump(client, keys.namespace) == before
 
 
-def test_the_ledger_of_another_shard_is_left_as_it_is_and_named(client, keys):
+def test_the_ledger_of_another_shard_is_left_as_it_is_and_named(client, keys, redis_url: str):
     """Whose LEDGER_URLS have another order would otherwise pass over every batch, without a word."""
-    before = dump(client, keys.namespace)
-    wrong = Ledger(client, keys.namespace, is_one_of_several=True)
-    with pytest.raises(LedgerError, match=f"the ledger has no {keys.shard(1)}: LEDGER_URLS are not ingest's"):
+    before, where = dump(client, keys.namespace), redis_url.removeprefix("redis://")
+    urls = f"redis://{where} redis://default:hunter2@{where}"
+    settings = Settings(namespace=keys.namespace, ledger_urls=urls, nats_partitions=2, ingest_shard="0/2")
+    wrong = Ledger.connect(settings).of_shard(settings, 1)
+    with pytest.raises(LedgerError) as refusal:
         run(wrong, msgspec.structs.replace(batch(), shard=1))
+    says = str(refusal.value)
+    assert says.startswith(
+        f"redis://***@{where} has no {keys.shard(1)}: if shard 1 of ingest runs, LEDGER_URLS here are not"
+    )
+    assert "else start it" in says
+    assert reason(refusal.value) == says, "the log has all of it"
     assert dump(client, keys.namespace) == before
 
 
