@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from redis.asyncio import Redis
 
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
@@ -41,6 +42,7 @@ HEADERS = {
 log = structlog.get_logger()
 
 
+_Entry = tuple[bytes, dict[bytes, bytes]]
 #: Reads how far strategies have warmed up.
 ReadWarmUps = Callable[[], Mapping[str, WarmUp]]
 
@@ -79,6 +81,8 @@ class Page:
         self.watchers: FairSlots[Watcher] = FairSlots(MAX_WATCHERS)
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
+        #: The other ledgers that did not answer then.
+        self._missed: set[int] = set()
         self._throttle = LogThrottle()
 
     @property
@@ -96,7 +100,8 @@ class Page:
 
     async def run(self) -> None:
         """Tick, and ask the ledger, endlessly. Apart, because Redis may take seconds to say nothing."""
-        await asyncio.gather(self._every(self._tick), self._every(self._ask), self._every(self._ask_warm_ups))
+        steps = self._tick, self._ask, self._ask_missed, self._ask_warm_ups
+        await asyncio.gather(*map(self._every, steps))
 
     async def _every(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -121,23 +126,38 @@ class Page:
         # Read again by one that takes over: what was relayed while it stood by, it was not told.
         if self._read_as_leader != self.state.leads:
             leads = self.state.leads
-            self.state.remember(await self._last_signals())
+            self._remember(await self._last_signals())
             self._read_as_leader = leads
-            # A browser may be quicker than Redis: what it was greeted with lacks these signals.
-            if self.watchers:
-                self._send([self.state.hello()])
         if self.watchers or not self.state.counters:
             counters: Any = await self._ledger.client.hgetall(self._ledger.keys.counters)
             self.state.counted(Counts.read(counters))
 
-    async def _last_signals(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    def _remember(self, newest_first: list[_Entry]) -> None:
+        self.state.remember(newest_first)
+        # A browser may be quicker than Redis: what it was greeted with lacks these signals.
+        if self.watchers:
+            self._send([self.state.hello()])
+
+    async def _last_signals(self) -> list[_Entry]:
         """Return the last signals, newest first; those of other ledgers as far as these answer."""
-        key = self._ledger.keys.signals
-        found: Any = await self._ledger.client.xrevrange(key, count=SIGNALS_KEPT)
-        for other in self._ledger.servers.other_ledgers.values():
+        found = await self._last_of(self._ledger.client)
+        for number, other in self._ledger.servers.other_ledgers.items():
+            self._missed.add(number)
             with suppress(*FAILED):
-                found += await other.xrevrange(key, count=SIGNALS_KEPT)
+                found += await self._last_of(other)
+                self._missed.discard(number)
         return sorted(found, key=lambda entry: EntryId.parse(entry[0].decode()), reverse=True)[:SIGNALS_KEPT]
+
+    async def _last_of(self, client: Redis) -> list[_Entry]:
+        found: Any = await client.xrevrange(self._ledger.keys.signals, count=SIGNALS_KEPT)
+        return found  # type: ignore[no-any-return]  # redis-py leaves it open
+
+    async def _ask_missed(self) -> None:
+        for number in sorted(self._missed):
+            with suppress(*FAILED):
+                newest_first = await self._last_of(self._ledger.servers.other_ledgers[number])
+                self._missed.discard(number)
+                self._remember(newest_first)
 
     async def _ask_warm_ups(self) -> None:
         if self.watchers and time.monotonic() >= self._warm_ups_due_s:

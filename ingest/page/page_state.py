@@ -165,7 +165,7 @@ class PageState:
                 del self._signals[next(iter(self._signals))]
 
     def remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        """Take the signals of earlier, newest first, as the ledger's stream gives them.
+        """Take the signals of earlier, newest first, as a ledger's stream gives them; of all, the last ones are kept.
 
         Connected browsers need another `hello`.
         """
@@ -174,8 +174,8 @@ class PageState:
         for name, signal in earlier.items():
             if name not in self._signals:
                 self._mark(signal.shown)
-        both = earlier | self._signals
-        self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
+        both = sorted((earlier | self._signals).items(), key=lambda item: item[1].shown.at_ms)
+        self._signals = dict(both[-SIGNALS_KEPT:])
 
     def _mark(self, signal: _Signal) -> None:
         mark = Mark(signal.id, signal.strategy, signal.action, signal.price, signal.event_time_ms)

@@ -152,6 +152,29 @@ async def test_earlier_signals_are_those_of_all_ledgers_that_answer(redis_url: s
     assert shown == ["1", "2", "3"]
 
 
+async def test_earlier_signals_of_a_ledger_that_was_away_come_when_it_is_back(redis_url: str, namespace: str):
+    first, second = (f"{redis_url.removesuffix('/0')}/{database}" for database in (0, 1))
+    key = LedgerKeys(namespace).signals
+    urls = f"{first} {second}"
+    split = Settings(redis_url=first, ledger_urls=urls, nats_partitions=2, ingest_shard="0/2", namespace=namespace)
+    with redis.Redis.from_url(first) as own, redis.Redis.from_url(second) as other:
+        for ms in (1, 3):
+            own.xadd(key, {"signal": signal(str(ms))}, id=f"{ms}-0")
+        other.set(key, "refused")
+        async with serving(split) as (page, port):
+            running = asyncio.create_task(page.run())
+            async with watching(port) as stream:
+                while not (shown := [each["id"] for each in (await stream.next("hello"))["signals"]]):
+                    pass
+                assert shown == ["1", "3"]
+                other.delete(key)
+                other.xadd(key, {"signal": signal("2")}, id="2-0")
+                while "2" not in (shown := [each["id"] for each in (await stream.next("hello"))["signals"]]):
+                    pass
+                assert shown == ["1", "2", "3"]
+            running.cancel()
+
+
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANGS_S)) as connection:
         connection.request(method, path, headers=headers)

@@ -178,6 +178,17 @@ def test_signals_of_before_the_start_come_first_and_none_comes_twice():
     assert [each["id"] for each in told.hello()["signals"]] == ["a", "b", "c"]
 
 
+def test_signals_that_are_read_later_are_put_where_they_belong_and_the_last_are_kept():
+    told = Told()
+    for number in range(0, 2 * SIGNALS_KEPT, 2):
+        told.live.relayed(b"%d-0" % (1_000 + number), signal(str(number)))
+    of_another = range(1, 2 * SIGNALS_KEPT, 2)
+    newest_first = [(b"%d-0" % (1_000 + number), {b"signal": signal(str(number))}) for number in reversed(of_another)]
+    told.live.remember(newest_first)
+    kept = [each["id"] for each in told.hello()["signals"]]
+    assert kept == [str(number) for number in range(SIGNALS_KEPT, 2 * SIGNALS_KEPT)]
+
+
 def test_a_chart_has_marks_of_signals_that_are_no_longer_in_the_list():
     told = Told()
     of_another = {"symbol": "ADAUSDT", "trigger": {"venue": "spot", "symbol": "ADAUSDT"}}
