@@ -253,7 +253,7 @@ def told_everywhere(ledgers: str, namespace: str) -> list[dict[bytes, bytes]]:
 
 
 @pytest.mark.parametrize("databases", [(1,), (3,)], ids=["the first stays", "all leave"])
-async def test_what_workers_wrote_behind_a_move_becomes_part_of_the_ledger_that_returns(
+async def test_what_workers_wrote_behind_a_move_joins_the_ledger_that_returns(
     redis_url: str, keys: LedgerKeys, databases: tuple[int, ...]
 ):
     """Workers that still have the old settings count what is refused to them, and keep letters of what is no task."""

@@ -96,7 +96,7 @@ async def test_errors_are_counted_while_another_ledger_has_never_answered(redis_
         assert probe.errors.last_minute(time.monotonic()) == {"echo": 2}
 
 
-async def test_errors_of_before_a_ledger_first_answered_are_not_of_the_last_minute(
+async def test_errors_of_before_a_ledger_first_answered_are_not_of_now(
     redis_url: str, client: redis.Redis, keys: LedgerKeys
 ):
     """Nor does a ledger that goes and comes let the sums fall."""

@@ -152,7 +152,7 @@ async def test_earlier_signals_are_those_of_all_ledgers_that_answer(redis_url: s
     assert shown == ["1", "2", "3"]
 
 
-async def test_earlier_signals_of_a_ledger_that_was_away_come_when_it_is_back(redis_url: str, namespace: str):
+async def test_earlier_signals_of_a_ledger_come_when_it_answers_again(redis_url: str, namespace: str):
     first, second = (f"{redis_url.removesuffix('/0')}/{database}" for database in (0, 1))
     key = LedgerKeys(namespace).signals
     urls = f"{first} {second}"

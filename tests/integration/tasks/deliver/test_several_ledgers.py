@@ -161,7 +161,7 @@ async def test_a_ledger_that_is_unavailable_holds_up_its_own_signals_alone(setti
 
 
 @pytest.mark.parametrize(("start", "delivered"), [("now", ["4", "5"]), ("start", ["3", "4", "5"])])
-async def test_a_ledger_that_is_away_when_a_delivery_begins_loses_none_since(
+async def test_a_ledger_that_refuses_at_the_beginning_loses_none_since(
     settings, split, commit, standing, start: Start, delivered: list[str]
 ):
     """Nor is what it had before sent under `now`, whichever process is there when it comes back."""
@@ -181,7 +181,7 @@ async def test_a_ledger_that_is_away_when_a_delivery_begins_loses_none_since(
     assert (standing().waiting, standing().trimmed) == (0, 0)
 
 
-async def test_a_ledger_that_hangs_when_a_delivery_begins_holds_up_its_own_signals_alone(settings, split, commit):
+async def test_a_ledger_that_hangs_at_the_beginning_holds_up_its_own_alone(settings, split, commit):
     with Instance("hanging") as instance:
         server, url = start_redis(instance)
         os.kill(server.pid, signal.SIGSTOP)
@@ -252,7 +252,7 @@ def test_a_delivery_that_is_forgotten_leaves_nothing_in_any_ledger(split):
     assert not any(client.exists(split.keys.delivery("d")) for client in split.clients[:2])
 
 
-async def test_where_a_delivery_begins_in_a_ledger_is_counted_there_once_it_answers(settings, split, commit):
+async def test_where_a_delivery_begins_is_counted_once_the_ledger_answers(settings, split, commit):
     """More than a page of its signals may be older, and newer."""
     split.clients[1].set(split.keys.signals, "no stream")
     store = DeliveryStore(settings, "d", "stdout", "now", clock=lambda: 0.0)

@@ -49,7 +49,7 @@ def test_entries_of_no_queue_of_the_worker_are_told_of_together():
     assert (finding.what, finding.name, finding.sign) == ("broker", "entry_refused", "warning")
 
 
-def test_what_a_ledger_counted_before_it_answers_or_while_it_was_long_away_is_no_news():
+def test_what_a_ledger_counted_while_it_was_long_silent_is_no_news():
     refusals = EntryRefusals()
     refusals.take(counters(trade=7), 0)
     refusals.take(counters(trade=9), 3, ledger=1)

@@ -36,16 +36,16 @@ def test_ledgers_are_counted_each_by_itself():
     assert recent.last_minute(6.0) == boom(5), "what a ledger had counted before its first sample is no rise"
 
 
-def test_what_a_ledger_tells_again_after_more_than_a_minute_is_not_of_the_last_one():
-    recent, away_s = RecentCounts("errors"), 3.0 + MINUTE_S + 0.1
+def test_what_a_ledger_tells_after_more_than_a_minute_is_not_of_the_last():
+    recent, back_s = RecentCounts("errors"), 3.0 + MINUTE_S + 0.1
     for ledger in (0, 1):
         recent.take(boom(0), 3.0, ledger)
     for at_s in (30.0, 60.0):
         recent.take(boom(1), at_s, 0)
-    recent.take(boom(500), away_s, 1)
-    assert recent.last_minute(away_s) == recent.since(0.0) == boom(1)
-    recent.take(boom(501), away_s + 3, 1)
-    assert recent.last_minute(away_s + 3) == boom(2)
+    recent.take(boom(500), back_s, 1)
+    assert recent.last_minute(back_s) == recent.since(0.0) == boom(1)
+    recent.take(boom(501), back_s + 3, 1)
+    assert recent.last_minute(back_s + 3) == boom(2)
 
 
 def test_an_answer_that_is_taken_again_is_no_sign_of_life():

@@ -178,7 +178,7 @@ def test_signals_of_before_the_start_come_first_and_none_comes_twice():
     assert [each["id"] for each in told.hello()["signals"]] == ["a", "b", "c"]
 
 
-def test_signals_that_are_read_later_are_put_where_they_belong_and_the_last_are_kept():
+def test_signals_that_are_read_later_are_sorted_in_and_the_last_are_kept():
     told = Told()
     for number in range(0, 2 * SIGNALS_KEPT, 2):
         told.live.relayed(b"%d-0" % (1_000 + number), signal(str(number)))
