@@ -141,7 +141,7 @@ class Service:
 
     async def _reach_redis(self) -> bool:
         await self.components.ledger.client.ping()
-        await self.components.server_probe.check_eviction()
+        await self.components.server_probe.check_servers()
         self.components.connectivity.back("redis")
         return True
 

@@ -19,8 +19,8 @@ from ingest.dispatch.stored_positions import is_behind, report_damaged
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
 from ingest.lanes.lane import Lane
+from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, LanePositions
-from ingest.ledger.stored_layout import checked_layout
 from ingest.sources.base import Source
 from tasks.clients.redis_client import FAILED
 from tasks.events import AnyEvent, Position
@@ -74,8 +74,8 @@ class Sender:
 
     async def _begin(self) -> bool:
         """Start a new epoch; return whether the ledger was found damaged."""
-        layout = await checked_layout(self._ledger.servers, self._ledger.keys, self.lanes.router)
         await self._active_configuration.refresh()
+        layout = Layout(self.lanes.router, has_own_ledger=self._ledger.servers.has_own_ledger)
         mine = Position(self.lanes.source, self.lanes.frontier) if self.lanes.source else None
         configuration = self._active_configuration.configuration
         claimed = await self._ledger.claim(

@@ -57,7 +57,7 @@ class Layout:
 
         Raises as `check_ledger`.
         """
-        _refuse_moving(first)
+        refuse_moving(first)
         if (stored := decode(first)).shards and stored.ledgers != self._stored.ledgers:
             raise SettingsError(
                 f"LEDGER_URLS: the first of them is {place(stored)}, so that the ledger has to be moved first: stop all "
@@ -111,7 +111,8 @@ class Layout:
         return before not in {b"", self.encode()}
 
 
-def _refuse_moving(stored: bytes) -> None:
+def refuse_moving(stored: bytes) -> None:
+    """Raise SettingsError where a ledger is being moved, or has been moved away; `stored` is its layout."""
     if stored == MOVING:
         raise SettingsError(
             "the ledger is being moved to other servers, or was: finish that with the same command "
@@ -124,7 +125,7 @@ def check_place(before: bytes, wanted: StoredLayout, key: str = "layout") -> Sto
 
     Raises SettingsError: it is another one's, or moves; LedgerError: `before` is no layout.
     """
-    _refuse_moving(before)
+    refuse_moving(before)
     stored = decode(before, key)
     if stored.shards and (stored.ledgers, stored.ledger) != (wanted.ledgers, wanted.ledger):
         raise SettingsError(

@@ -11,6 +11,7 @@ import msgspec
 import redis.asyncio as redis
 from redis.exceptions import ResponseError
 
+from ingest.lanes.layout import refuse_moving
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.entry_refusals import EntryRefusals
@@ -126,8 +127,14 @@ class ServerProbe:
             return frozenset()
         return frozenset(unreadable_pools(self.seen.living if self.seen else (), self._pools))
 
-    async def check_eviction(self) -> None:
-        """Raise SettingsError where the ledger's Redis may delete keys of it, and that is not allowed."""
+    async def check_servers(self) -> None:
+        """Raise SettingsError where Redis may delete keys of the ledger and that is not allowed, or a move has left it.
+
+        Called before anything is written: a server that was left stays as it is. Raises what Redis raises.
+        """
+        for server in {self._ledger.client, self._servers.first}:
+            layout: Any = await server.get(self._ledger.keys.layout)
+            refuse_moving(layout or b"")
         if not self._allows_eviction:
             redis_storage.check_eviction(mask(self._servers.ledger_url), (await _info(self._ledger.client)).told)
 

@@ -183,7 +183,7 @@ def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
         it.ledger, it.sender, breaker, it.active_configuration, it.connectivity, _nothing
     )
     it.symbols = SimpleNamespace(load=_true)
-    it.server_probe = SimpleNamespace(check_eviction=_nothing)
+    it.server_probe = SimpleNamespace(check_servers=_nothing)
     it.status_responder = SimpleNamespace(answer=_nothing)
     it.signal_streams = SignalStreams(it.settings, nats)
     relay = Relay(

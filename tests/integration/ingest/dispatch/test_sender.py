@@ -9,8 +9,7 @@ import pytest
 
 from ingest.lanes.layout import Layout
 from ingest.ledger import LanePositions
-from tasks.errors import SettingsError
-from tasks.ledger import MOVING, lane_field
+from tasks.ledger import lane_field
 from tasks.ledger.lease import SupersededError
 from tasks.protocol import dead_letters
 from tasks.protocol.notice import Notice
@@ -86,17 +85,6 @@ async def test_a_shard_without_lanes_is_superseded_too(settings: Settings):
         idle.client.hset(idle.keys.shard(1), "epoch", "99.another")
         with pytest.raises(SupersededError, match=r"epoch 99\.another"):
             await idle.sender.poll(all_lanes=True)
-
-
-async def test_a_start_on_a_server_that_a_move_has_left_writes_nothing(settings: Settings):
-    rig = Rig(settings)
-    try:
-        rig.client.set(rig.keys.layout, MOVING)
-        with pytest.raises(SettingsError, match="is being moved to other servers, or was"):
-            await rig.sender.begin()
-        assert [*rig.client.scan_iter(f"{rig.keys.namespace}:*")] == [rig.keys.layout.encode()]
-    finally:
-        await rig.close()
 
 
 async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig: Rig):

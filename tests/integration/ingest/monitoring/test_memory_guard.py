@@ -124,9 +124,7 @@ async def test_a_full_ledger_stops_batches_of_its_own_shard_alone(
         assert told == (["fault"] if stops[shard] else ["warning"] if full == 0 else [])
 
 
-async def test_a_first_ledger_that_is_the_broker_too_stops_under_any_login(
-    small: str, redis_url: str, namespace: str
-):
+async def test_a_first_ledger_that_is_the_broker_too_stops_under_any_login(small: str, redis_url: str, namespace: str):
     first, broker = (small.replace("//", f"//default:{password}@") for password in ("a", "b"))
     urls = {"ledger_urls": f"{first} {redis_url}", "broker_url": broker, "ingest_shard": "1/2"}
     ledger = IngestLedger(Settings(redis_url=redis_url, nats_partitions=2, namespace=namespace).model_copy(update=urls))

@@ -10,12 +10,14 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
+from ingest.components import Components
 from ingest.ledger import IngestLedger
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.relay import GROUP
+from ingest.service import Service
 from tasks.errors import SettingsError
-from tasks.ledger import LedgerKeys
+from tasks.ledger import MOVING, LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
@@ -169,6 +171,21 @@ async def test_a_first_ledger_that_does_not_answer_leaves_the_workers_known(redi
             assert probe.seen.workers == 1
             (finding,) = [each for each in probe.findings() if each.name == "ledger_away"]
             assert finding.what == "ledger of shard 0"
+
+
+@pytest.mark.parametrize(("shard", "left"), [("0/2", 0), ("1/2", 1), ("1/2", 0)], ids=["own", "second", "first"])
+async def test_a_start_where_a_move_has_left_is_refused_and_writes_nothing(
+    two: Settings, client: redis.Redis, second: redis.Redis, keys: LedgerKeys, shard: str, left: int
+):
+    servers = client, second
+    servers[left].set(keys.layout, MOVING)
+    service = Service(Components(two.model_copy(update={"ingest_shard": shard})))
+    with pytest.raises(SettingsError, match="is being moved to other servers, or was"):
+        await service.startup()
+    await service.components.ledger.close()
+    service.components.active_configuration.close()
+    found = [[*server.scan_iter(f"{keys.namespace}:*")] for server in servers]
+    assert found == [[keys.layout.encode()] if at == left else [] for at in (0, 1)]
 
 
 def test_as_many_ledgers_as_shards_are_needed(two: Settings):
