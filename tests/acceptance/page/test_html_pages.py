@@ -11,7 +11,7 @@ from compose.local.processes import ROOT
 from tasks.backtest import html_report, parallel
 from tests.bench.reporting import plots
 from tests.bench.results import Report
-from tests.support.browsing import grave_findings
+from tests.support.browsing import all_findings
 from tests.support.market import configuration, write_market
 
 
@@ -74,7 +74,7 @@ def test_a_page_is_for_everybody_dark_or_light_wide_or_narrow(name: str, browser
         for scheme in schemes:
             shown.emulate_media(color_scheme=scheme)
             backgrounds.add(background(shown))
-            assert grave_findings(shown) == []
+            assert all_findings(shown) == []
         assert len(backgrounds) == 2
         assert shown.locator("html").get_attribute("lang") == "en"
         assert shown.evaluate("document.documentElement.scrollWidth") <= 360

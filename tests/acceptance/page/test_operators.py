@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from compose.local.stack import Stack
 from tasks.ledger import LedgerKeys
-from tests.support.browsing import grave_findings
+from tests.support.browsing import all_findings
 from tests.support.servers.api import TOKEN, ApiCaller
 from tests.support.stacks import letters
 from tests.support.stacks.operators import held_back, is_uncovered, open_strategy, signed_in
@@ -151,7 +151,7 @@ def test_what_holds_for_all_strategies_is_changed_too(browser: Browser, stack: S
         )
         drawer.get_by_role("button", name="Apply").click()
         expect(drawer.get_by_role("status")).to_contain_text("Done")
-        assert grave_findings(page) == []
+        assert all_findings(page) == []
         assert api.get("/strategies/all/config").data["gate"]["max_signals_per_hour"] == 30
         page.keyboard.press("Escape")
         drawer = open_strategy(page, "price_velocity")
@@ -190,7 +190,7 @@ def test_a_strategy_is_paused_and_revived_by_keyboard_on_a_phone(browser: Browse
     with signed_in(browser, stack, width=380) as page:
         drawer = open_strategy(page, "iceberg")
         drawer.get_by_label("Reason").fill("odd books")
-        assert grave_findings(page) == []
+        assert all_findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= 380
         drawer.get_by_role("button", name="Pause").press("Enter")
         expect(drawer.locator("#operate-state")).to_contain_text("Paused")
@@ -227,7 +227,7 @@ def test_what_led_to_a_signal_is_run_again_on_the_page(browser: Browser, stack: 
             expect(levels.first).to_have_text(re.compile(r"^1[\d.]{4,}$"))
         else:
             expect(event).to_contain_text(re.compile(r"price[\d.]+quantity[\d.]+buyer_is_maker(true|false)"))
-        assert grave_findings(page) == []
+        assert all_findings(page) == []
 
 
 def test_an_operator_finds_a_signal_of_long_ago_by_its_link(browser: Browser, stack: Stack):
@@ -250,7 +250,7 @@ def test_a_dead_letter_is_shown_with_its_frame_retried_and_dropped(browser: Brow
         page.locator("#letters tr", has_text="not JSON").get_by_role("button", name="Open").click()
         drawer = page.get_by_role("dialog", name="Dead letter")
         expect(drawer.get_by_role("region", name="Frame")).to_have_text('{"e": <b>broken</b>')
-        assert grave_findings(page) == []
+        assert all_findings(page) == []
         drawer.get_by_role("button", name="Retry").click()
         expect(drawer.get_by_role("status")).to_have_text("The same again: not_json. It stays.")
         drawer.get_by_role("button", name="Drop").click()
