@@ -71,6 +71,10 @@ class Ingest:
         return self.process.returncode
 
 
+#: For a stop that is to be clean: as much time as any machine needs. The others have a second, as there is work left.
+PATIENT = {"INGEST_DRAIN_S": "60"}
+
+
 @contextmanager
 def ingest(nats_url: str, redis_url: str, namespace: str, **more: str) -> Iterator[Ingest]:
     """Start an ingest process that listens to subjects of its own."""

@@ -10,7 +10,7 @@ from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.counters import CounterName
-from tests.support.service import Ingest, ingest, publish
+from tests.support.service import PATIENT, Ingest, ingest, publish
 from tests.support.waiting import wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"SOLUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
@@ -77,12 +77,15 @@ def test_frames_of_other_kinds_are_skipped_and_counted_by_kind(nats_url, redis_u
     assert counters.of("events") == 1
 
 
-def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_url, redis_url, namespace):
-    with ingest(nats_url, redis_url, namespace, INGEST_DRAIN_S="1") as service:
+def test_a_clean_stop_ends_by_the_signal(nats_url, redis_url, namespace):
+    with ingest(nats_url, redis_url, namespace, **PATIENT) as service:
         service.wait_ready()
         service.process.terminate()
         assert service.wait_end() == -signal.SIGTERM
-        service.instance.start_again(service.process)
+
+
+def test_a_stop_with_work_left_says_so(nats_url, redis_url, namespace):
+    with ingest(nats_url, redis_url, namespace) as service:
         service.wait_ready()
         send(nats_url, (f"{namespace}.y", TRADE % 1), (f"{namespace}.y", TRADE % 2))
         wait_for(lambda: (service.ready() or {})["held_events"] == 2)

@@ -14,7 +14,7 @@ from tasks.ledger.lease import STANDBY_S, TTL_S
 from tests.integration.ingest.test_service import TRADE, send
 from tests.support.ledger import dump
 from tests.support.sending import one_pool
-from tests.support.service import Ingest, ingest
+from tests.support.service import PATIENT, Ingest, ingest
 from tests.support.waiting import wait_for
 
 #: From the end of a leader to the lead of the one that stood by, on a machine that has nothing else to do.
@@ -29,7 +29,7 @@ def stands_by(service: Ingest) -> bool:
 @contextmanager
 def two(nats_url: str, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[tuple[Ingest, Ingest]]:
     """Yield one that leads and one that stands by."""
-    own = {"STRATEGIES_FILE": one_pool(tmp_path)}
+    own = {"STRATEGIES_FILE": one_pool(tmp_path)} | PATIENT
     with ingest(nats_url, redis_url, namespace, **own) as leader:
         leader.wait_ready()
         with ingest(nats_url, redis_url, namespace, **own) as other:

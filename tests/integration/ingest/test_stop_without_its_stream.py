@@ -9,7 +9,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 
 from tests.support.relaying import packed
-from tests.support.service import Ingest, ingest
+from tests.support.service import PATIENT, Ingest, ingest
 from tests.support.waiting import wait_for
 
 
@@ -73,7 +73,7 @@ def test_a_stop_waits_for_a_stream_that_takes_signals_again(nats_url, redis_url,
         config = (await jetstream.stream_info(stream)).config
         await jetstream.update_stream(config.evolve(max_msgs=10))
 
-    with ingest(nats_url, redis_url, namespace, SIGNAL_SUBJECT=subject) as process:
+    with ingest(nats_url, redis_url, namespace, SIGNAL_SUBJECT=subject, **PATIENT) as process:
         process.wait_ready()
         asyncio.run(on_jetstream(nats_url, fill))
         client.xadd(keys.signals, {"signal": packed("a")})

@@ -14,7 +14,7 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import LedgerReader
 from tests.support.sending import Queue, one_pool
-from tests.support.service import Ingest, ingest, publish
+from tests.support.service import PATIENT, Ingest, ingest, publish
 from tests.support.waiting import HANGS_S, wait_for
 
 EVENT_MS = 1_723_161_255_343
@@ -90,7 +90,7 @@ def test_the_probes_answer_with_json_that_names_every_part(nats_url, redis_url, 
 def test_a_stop_before_servers_are_available_is_prompt_and_by_the_signal(nats_url, redis_url, namespace, missing):
     urls = {"nats": nats_url, "redis": redis_url}
     urls[missing] = f"{missing}://127.0.0.1:{free_port()}"
-    with ingest(urls["nats"], urls["redis"], namespace) as service:
+    with ingest(urls["nats"], urls["redis"], namespace, **PATIENT) as service:
         wait_for(lambda: service.logged("connection lost, retrying"))
         service.process.terminate()
         assert service.wait_end() == -signal.SIGTERM
@@ -99,7 +99,7 @@ def test_a_stop_before_servers_are_available_is_prompt_and_by_the_signal(nats_ur
 def test_a_stop_without_nats_is_bounded_and_clean_when_nothing_is_left(redis_url, namespace):
     with Instance("endpoints") as instance:
         process, url = start_nats(instance)
-        with ingest(url, redis_url, namespace) as service:
+        with ingest(url, redis_url, namespace, **PATIENT) as service:
             service.wait_ready()
             instance.stop(process)
             wait_for(lambda: service.logged("connection lost, retrying"))
