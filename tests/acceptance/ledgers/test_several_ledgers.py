@@ -36,6 +36,7 @@ def killed_by_turns(stack: SplitStack) -> Iterator[Process]:
 
 
 @pytest.mark.ci
+@pytest.mark.timeout(600)
 def test_killed_ledgers_shards_and_workers_change_nothing(recording: Path):
     with split(INGEST_SOURCE="jetstream") as stack:
         stack.ingest.restart = True
