@@ -139,14 +139,11 @@ class LedgerMover:
         try:
             # One that was about to lead when we looked leads by now, or reads the mark.
             await checks.check_stopped(self._parties)
-        except LedgerError:
-            await self._mark.withdraw()
-            raise
-        await self._old.end_epochs()
-        try:
+            await self._old.end_epochs()
             # A worker may have committed until now what was in flight when everybody looked.
             await checks.check_relayed(self._parties)
         except LedgerError:
+            # Also where an earlier run of the command has ended epochs: without the mark nothing could bring them back.
             await self._old.begin_again()
             await self._mark.withdraw()
             raise

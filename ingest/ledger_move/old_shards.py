@@ -27,11 +27,14 @@ class OldShards:
 
     async def layouts(self) -> list[StoredLayout]:
         """Return the layout of each old server, one without shards where none is. Raises LedgerError."""
-        stored: list[Any] = [
-            await self._kept(server, "layout") or await self._parties[server].get(self._keys.layout)
-            for server in self._plan.old
-        ]
-        return [decode(each or b"", self._keys.layout) for each in stored]
+        return [decode(await self._layout(server), self._keys.layout) for server in self._plan.old]
+
+    async def _layout(self, server: str) -> Any:
+        if kept := await self._kept(server, "layout"):
+            return kept
+        stored = await self._parties[server].get(self._keys.layout)
+        # Where none was, an earlier run of the command has kept none.
+        return b"" if stored in {None, MOVING} else stored
 
     async def _kept(self, server: str, what: str) -> Any:
         return await self._parties.done(self._parties[server].hget(self._keys.moving, what))
@@ -59,9 +62,11 @@ class OldShards:
                 await pipe.execute()
 
     async def begin_again(self) -> None:
-        """Put epochs and layouts back, as the mark keeps them: each shard can be started as it was."""
+        """Put epochs and layouts back where they have ended, as the mark keeps them: each shard can start as it was."""
         for server in self._plan.old:
             client, numbers = self._parties[server], await self._numbers(server)
+            if await client.get(self._keys.layout) != MOVING:
+                continue
             epochs = {number: await self._kept(server, f"epoch:{number}") for number in numbers}
             layout = await self._kept(server, "layout")
             async with client.pipeline(transaction=True) as pipe:

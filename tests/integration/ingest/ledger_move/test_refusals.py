@@ -143,14 +143,60 @@ async def test_signals_committed_when_all_had_looked_end_the_move(redis_url: str
     await mover.close()
 
 
-async def test_another_move_is_refused_until_the_first_one_is_finished(redis_url: str, keys: LedgerKeys):
-    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
-    fill(old, keys.namespace)
-    mover = LedgerMover(settings_of(new, keys.namespace), old, POOLS, Killer(12).connect)
+async def killed(old: str, new: str, namespace: str, writes: int) -> None:
+    """Begin a move that is killed after so many writes."""
+    mover = LedgerMover(settings_of(new, namespace), old, POOLS, Killer(writes).connect)
     assert await mover.is_needed()
     with suppress(redis.ConnectionError):
         await mover.move("")
     await mover.close()
+
+
+#: Of two ledgers to two others: the marks are 4 writes, the two that join are kept away, and the epochs end in two more.
+BEFORE_ANYTHING_IS_OVERWRITTEN = [3, 4, 6, 7, 8]
+
+
+@pytest.mark.parametrize("writes", BEFORE_ANYTHING_IS_OVERWRITTEN)
+async def test_a_shard_that_leads_when_a_killed_move_goes_on_ends_it(redis_url: str, keys: LedgerKeys, writes: int):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 3, 4)
+    fill(old, keys.namespace)
+    mover = LedgerMover(settings_of(new, keys.namespace), old, POOLS)
+    with clients(f"{old} {new}") as servers:
+
+        def begins() -> list[Any]:
+            return [[server.get(keys.layout), server.hgetall(keys.shard(at))] for at, server in enumerate(servers[:2])]
+
+        before = begins()
+        await killed(old, new, keys.namespace, writes)
+        assert all(server.exists(keys.moving) for server in servers[:3])
+        assert (begins() == before) == (writes <= 6)
+        assert await mover.is_needed()
+        servers[1].set(keys.lease(1), "x", px=60_000)
+        with pytest.raises(LedgerError, match="shard 1 runs"):
+            await mover.move("")
+        assert begins() == before
+        assert not any(server.exists(keys.moving) for server in servers)
+        assert not any(server.exists(keys.layout) for server in servers[2:])
+    await mover.close()
+
+
+@pytest.mark.parametrize("writes", BEFORE_ANYTHING_IS_OVERWRITTEN)
+async def test_a_killed_move_goes_on_where_a_server_had_no_layout(redis_url: str, keys: LedgerKeys, writes: int):
+    old, new = urls(redis_url, 1, 2), urls(redis_url, 3, 4)
+    fill(old, keys.namespace)
+    before = contents(old, keys.namespace)
+    with clients(old) as servers:
+        servers[1].delete(keys.layout)
+        await killed(old, new, keys.namespace, writes)
+        assert servers[1].get(keys.layout) == (MOVING if writes == 8 else None)
+    assert await refused(old, new, keys.namespace) == ""
+    assert contents(new, keys.namespace) == before
+
+
+async def test_another_move_is_refused_until_the_first_one_is_finished(redis_url: str, keys: LedgerKeys):
+    old, new = urls(redis_url, 1), urls(redis_url, 1, 2)
+    fill(old, keys.namespace)
+    await killed(old, new, keys.namespace, 12)
     assert "part of another move" in await refused(old, urls(redis_url, 1, 3), keys.namespace)
     assert await refused(old, new, keys.namespace) == ""
 
