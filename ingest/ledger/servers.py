@@ -3,10 +3,8 @@
 from collections.abc import Callable
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import connection_options
+from tasks.clients.redis_client import async_connection_options
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
@@ -42,7 +40,7 @@ class RedisServers:
         #: Of the servers to which what this shard sends is written: not the ledger of another one.
         self.written_urls = frozenset((self.ledger_url, self.broker_url, self.results_url))
         urls = self.ledger_url, settings.ledger, self.broker_url, self.results_url
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        options = async_connection_options()
         #: Of those without which this shard does not work, by their URLs.
         self.by_url = {url: connect(settings, url, **options) for url in dict.fromkeys(urls)}
         #: The ledger of this shard, and that of the first, which has what belongs to no shard: configurations, workers.

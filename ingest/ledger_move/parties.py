@@ -4,12 +4,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from ingest.ledger.servers import Connect
 from ingest.ledger_move.plan import MovePlan, server_name
-from tasks.clients.redis_client import connection_options
+from tasks.clients.redis_client import async_connection_options
 from tasks.ledger import LedgerKeys
 from tasks.ledger.confirmation import Confirmation
 from tasks.settings import Settings
@@ -23,7 +21,7 @@ class Parties:
 
     def __init__(self, settings: Settings, plan: MovePlan, urls: Iterable[str], connect: Connect) -> None:
         """`urls` are those of all servers in the plan."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        options = async_connection_options()
         self.plan, self.keys = plan, LedgerKeys(settings.namespace)
         self._clients = {
             name: connect(settings, url, **options) for name, url in {server_name(url): url for url in urls}.items()

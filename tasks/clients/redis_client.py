@@ -16,6 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.connection import ConnectionPool as AsyncConnectionPool
 from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
 from redis.asyncio.connection import UnixDomainSocketConnection as AsyncSocketConnection
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -224,3 +225,8 @@ def connection_options(*, retries: int = 0) -> dict[str, Any]:
         "health_check_interval": 5,
         "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05) if retries else NoBackoff(), retries),
     }
+
+
+def async_connection_options() -> dict[str, Any]:
+    """Return the same for clients of asyncio, which never send twice."""
+    return connection_options() | {"retry": AsyncRetry(NoBackoff(), 0)}

@@ -17,11 +17,9 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 
-from tasks.clients.redis_client import FAILED, connect_async, connection_options, reason
+from tasks.clients.redis_client import FAILED, async_connection_options, connect_async, reason
 from tasks.ledger.confirmation import Confirmation
 from tasks.ledger.delivery_position import UNKNOWN, DeliveryPosition
 from tasks.ledger.entry_id import NONE, EntryId, name_of
@@ -127,7 +125,7 @@ class DeliveryStore:
         self, settings: Settings, name: str, kind: str, start: Start, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`clock` gives seconds."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        options = async_connection_options()
         self._clients = [connect_async(settings, url, **options) for url in settings.ledgers]
         self.client = self._clients[0]
         keys = LedgerKeys(settings.namespace)

@@ -11,10 +11,8 @@ from typing import Annotated
 import msgspec
 import redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import connect_async, connection_options
+from tasks.clients.redis_client import async_connection_options, connect_async
 from tasks.errors import UNREADABLE
 from tasks.events import KINDS
 from tasks.ledger.keys import LedgerKeys
@@ -124,7 +122,7 @@ class Heartbeat:
 
     def __init__(self, settings: Settings, name: str) -> None:
         """Take a name that no other worker has; the connection opens at the first call."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        options = async_connection_options()
         self._client = connect_async(settings, settings.ledger, **options)
         self._keys, self._ledgers = LedgerKeys(settings.namespace), len(settings.ledgers)
         self._name = name

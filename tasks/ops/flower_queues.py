@@ -9,7 +9,7 @@ from typing import Any
 import flower.views
 from flower.utils.broker import RedisBase
 
-from tasks.clients.redis_client import connect_async, connection_options
+from tasks.clients.redis_client import async_connection_options, connect_async
 from tasks.settings import load
 
 
@@ -19,7 +19,7 @@ class QueueLengths(RedisBase):  # type: ignore[misc]  # Flower has no types
     def __init__(self, broker_url: str, *arguments: Any, **options: Any) -> None:
         super().__init__(broker_url, *arguments, **options)
         settings = load()
-        self.redis = connect_async(settings, settings.broker, **connection_options())
+        self.redis = connect_async(settings, settings.broker, **async_connection_options())
 
 
 def install() -> None:

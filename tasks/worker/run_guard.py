@@ -16,11 +16,9 @@ from pathlib import Path
 import stamina
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 
-from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.clients.redis_client import FAILED, async_connection_options, connect_async
 from tasks.errors import LedgerError
 from tasks.ledger import STARTS_EXPIRE_S, LedgerKeys, lane_field, script
 from tasks.protocol import strikes
@@ -70,7 +68,7 @@ class StrikeWriter:
         """Return the script on the ledger of the batch's shard. Raises LedgerError: there is none."""
         url = self._settings.ledger_of(strike.batch.shard)
         if url not in self._clients:
-            options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+            options = async_connection_options()
             self._clients[url] = connect_async(self._settings, url, **options)
         return self._clients[url].register_script(script("strike"))
 

@@ -6,10 +6,8 @@ from contextlib import suppress
 import redis
 import stamina
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.clients.redis_client import FAILED, async_connection_options, connect_async
 from tasks.ledger import LedgerKeys
 from tasks.protocol import dead_letters
 from tasks.protocol.counters import CounterKey
@@ -25,7 +23,7 @@ class LetterWriter:
 
     def __init__(self, settings: Settings) -> None:
         """The connection opens at the first letter."""
-        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        options = async_connection_options()
         self._client = connect_async(settings, settings.ledger, **options)
         self._keys = LedgerKeys(settings.namespace)
         self._writing: set[asyncio.Task[None]] = set()
