@@ -149,8 +149,8 @@ class Stack:
     def _start_worker(self, number: int, port: int, pool: str, queues: str) -> Process:
         name = f"worker-{number}"
         celery = ["-m", "celery", "-A", "tasks", "worker", "-Q", queues, "--pool", pool, "--concurrency", "1"]
-        quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING", "-n", f"{name}@%h"]
-        return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING", "WORKER_HTTP_PORT": str(port)})
+        named = ["--loglevel", "WARNING", "-n", f"{name}@%h"]
+        return self._start(name, [*celery, *named], {"LOG_LEVEL": "WARNING", "WORKER_HTTP_PORT": str(port)})
 
     @property
     def _ports(self) -> dict[Process, int]:

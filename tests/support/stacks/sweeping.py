@@ -82,9 +82,9 @@ class Sweeps:
     def worker(self, name: str = "research", *options: str, queues: str = "research", **more: str) -> Process:
         """Start a worker, in two processes unless `options` say otherwise."""
         celery = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-Q", queues]
-        fixed = ["-n", f"{name}@test", "--without-gossip", "--without-mingle"]
         environment = self.environment | {"WORKER_HTTP_PORT": str(free_port())} | more
-        return self.instance.start(name, [*celery, *(options or ("-c", str(CHILDREN))), *fixed], environment)
+        processes = options or ("-c", str(CHILDREN))
+        return self.instance.start(name, [*celery, *processes, "-n", f"{name}@test"], environment)
 
     def processes(self) -> int:
         """Return how many processes of workers are known."""

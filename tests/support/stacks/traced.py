@@ -63,9 +63,7 @@ class Pipeline:
     def start_worker(self, *options: str) -> None:
         command = [sys.executable, "-m", "celery", "-q", "-A", "tasks", "worker", "-Q", "trade", *options]
         fixed = {"PYTHONPATH": str(ROOT), "WORKER_HTTP_PORT": "0"}
-        self.worker = self.ingest.instance.start(
-            "worker", [*command, "--without-gossip", "--without-mingle"], os.environ | fixed | self._environment
-        )
+        self.worker = self.ingest.instance.start("worker", command, os.environ | fixed | self._environment)
 
     @contextmanager
     def connected(self) -> Iterator["Wire"]:

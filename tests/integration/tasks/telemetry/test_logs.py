@@ -35,9 +35,8 @@ def lines(process: Process) -> list[dict[str, Any]]:
 
 def start_worker(instance: Instance, pool: str, **environment: str) -> Process:
     command = [sys.executable, "-m", "celery", "-q", "-A", "tasks", "worker", "-Q", "trade", "--pool", pool]
-    quiet = ["--concurrency", "1", "--without-gossip", "--without-mingle"]
     fixed = {"PYTHONPATH": str(ROOT), "LOG_FORMAT": "json", "WORKER_HTTP_PORT": "0"}
-    return instance.start("worker", [*command, *quiet], os.environ | fixed | environment)
+    return instance.start("worker", [*command, "--concurrency", "1"], os.environ | fixed | environment)
 
 
 def send_one(settings: Settings, version: str, seq: int) -> str:
