@@ -80,9 +80,3 @@ async def listening(nats_url: str, subject: str = "binance.>") -> AsyncIterator[
         yield listener
     finally:
         await client.close()
-
-
-async def cancelled(task: "asyncio.Task[None]") -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -10,8 +10,9 @@ from ingest.feeds import stream_watch
 from ingest.feeds.link import LinkTimeouts
 from ingest.feeds.stream_plan import Market, choose
 from tasks.settings import Settings
-from tests.support.feeds import Listener, cancelled, listening
+from tests.support.feeds import Listener, listening
 from tests.support.servers.exchange import Exchange
+from tests.support.waiting import cancelled
 
 #: Short enough for a test, and still in the proportions of the real ones.
 IMPATIENT = LinkTimeouts(

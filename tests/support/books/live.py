@@ -13,9 +13,10 @@ from tasks import frames
 from tasks.events import Depth
 from tasks.frames.model import FrameMetadata
 from tasks.settings import Settings
-from tests.support.feeds import Listener, cancelled, listening, until
+from tests.support.feeds import Listener, listening, until
 from tests.support.live_feed import BOTH
 from tests.support.servers.diff_exchange import DiffExchange
+from tests.support.waiting import cancelled
 
 #: So that a request waits for nothing but what the exchange says.
 TIMINGS = SnapshotTimings(request_s=10.0, pause_s=0.01, window_s=0.01, retry_after_s=0.1)

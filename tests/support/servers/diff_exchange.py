@@ -16,8 +16,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tests.support.books.market import Market, frame
-from tests.support.feeds import cancelled
 from tests.support.servers.exchange import Exchange
+from tests.support.waiting import cancelled
 
 #: Answers a request for so many levels of a market.
 Answer = Callable[["DiffExchange", Market, int], Awaitable[Response]]

@@ -19,8 +19,8 @@ from contextlib import suppress
 from typing import Any, Self
 from weakref import WeakSet
 
-from tests.support.feeds import cancelled
 from tests.support.servers.tcp import tcp_connection, tcp_server
+from tests.support.waiting import cancelled
 
 _POLL_S = 0.01
 _READ_BYTES = 64 * 1024

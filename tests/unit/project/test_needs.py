@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -21,3 +24,17 @@ def test_the_readme_names_every_program_without_which_tests_are_skipped():
     known = {"docker": "Docker", "chromium": "Chromium", "google-chrome": "Chromium"}
     # Without git tests fail instead.
     assert [name for name in sorted(programs - {"git"}) if known.get(name, name) not in skips] == []
+
+
+def test_the_benchmark_needs_no_package_that_only_tests_have():
+    """`./run bench` installs requirements/bench.txt and no more."""
+    missing = ["greenlet", "hypothesis", "lupa", "playwright", "pytest", "trustme", "yaml"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import tests.bench.commands, tests.bench.metered"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -16,12 +16,12 @@ from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
-from tests.support.feeds import cancelled, listening, until
+from tests.support.feeds import listening, until
 from tests.support.live_feed import IMPATIENT, live, original
 from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
 from tests.support.servers.socks import socks
-from tests.support.waiting import HANGS_S
+from tests.support.waiting import HANGS_S, cancelled
 
 
 def is_well(request: bytes) -> bool:

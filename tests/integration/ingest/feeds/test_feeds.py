@@ -24,10 +24,10 @@ from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import Settings
-from tests.support.feeds import Listener, cancelled, envelope, listening, text, trade, until, write_recording
+from tests.support.feeds import Listener, envelope, listening, text, trade, until, write_recording
 from tests.support.servers.proxy import Proxy
 from tests.support.starting import start
-from tests.support.waiting import HANGS_S
+from tests.support.waiting import HANGS_S, cancelled
 
 #: Nothing listens there.
 NOWHERE = "nats://127.0.0.1:1"

@@ -14,8 +14,9 @@ from ingest.transport.flush import confirm_published
 from tasks.events import Venue
 from tasks.history.recordings import read
 from tasks.settings import Settings
-from tests.support.feeds import cancelled, envelope, text, trade, until
+from tests.support.feeds import envelope, text, trade, until
 from tests.support.streaming import settings_of_a_stream
+from tests.support.waiting import cancelled
 
 Q = 16
 STREAM = "btcusdt@trade"

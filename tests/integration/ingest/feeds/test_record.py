@@ -23,8 +23,8 @@ from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
 from tasks.history.recordings import read
 from tasks.settings import Settings
-from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
-from tests.support.waiting import HANGS_S, wait_for
+from tests.support.feeds import BOOK, envelope, text, trade, until
+from tests.support.waiting import HANGS_S, cancelled, wait_for
 
 STREAM = "btcusdt@trade"
 NOW_NS = 1_764_000_000 * 10**9

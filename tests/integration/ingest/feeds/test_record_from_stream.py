@@ -14,8 +14,9 @@ from ingest.feeds import record as feed
 from tasks.errors import SettingsError
 from tasks.history.recordings import read
 from tasks.settings import Settings
-from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
+from tests.support.feeds import BOOK, envelope, text, trade, until
 from tests.support.streaming import settings_of_a_stream
+from tests.support.waiting import cancelled
 
 #: The exchange's own: nothing in it tells when it came.
 TIMELESS = text({"stream": "btcusdt@depth20@100ms", "data": BOOK})

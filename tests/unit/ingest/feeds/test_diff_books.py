@@ -9,7 +9,7 @@ from ingest.feeds.diff_books import DiffBooks
 from ingest.feeds.snapshots import SnapshotClient, SnapshotPlan
 from tasks.books.diffs import Snapshot
 from tests.support.books.market import Market, frame
-from tests.support.feeds import cancelled
+from tests.support.waiting import cancelled
 
 
 class MarketSnapshots(SnapshotClient):

@@ -19,8 +19,9 @@ from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import IngestStatus, decode, encode
 from tasks.settings import Settings
-from tests.support.feeds import cancelled, envelope, trade, until, write_recording
+from tests.support.feeds import envelope, trade, until, write_recording
 from tests.support.files import writers
+from tests.support.waiting import cancelled
 
 RECEIVED_NS = 1_723_161_254_087_896_568
 
