@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
+from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -14,12 +15,14 @@ import pytest
 
 from ingest.components import Components
 from tasks import configuration, engine
+from tasks.backtest import Backtest
 from tasks.configuration import named_strategies, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
+from tasks.history import recordings
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.notice import Notice
@@ -34,8 +37,10 @@ def mix() -> Mix:
 
 
 #: Calls of Python and C functions for a frame, and for a book in a batch of the depth pool. When they were set, there
-#: were 8.5 and 122; releases of Python differ by a few.
-FRAME_CALLS, BOOK_CALLS = 12, 170
+#: were 8.5 and 114; releases of Python differ by one or two.
+FRAME_CALLS, BOOK_CALLS = 9.5, 124
+#: Of a backtest for a frame of the mix, and for a trade. When they were set, there were 101 and 82.
+BACKTEST_CALLS = {"": 110, "@trade": 89}
 #: Of ingest for a frame, from its bytes to the notice of its commit; and of a batch with a single book. When they were
 #: set, there were 60 and 80.
 FRAMES, INGEST_CALLS, BATCH_CALLS = 800, 63, 86
@@ -91,6 +96,14 @@ def test_a_batch_of_books_takes_few_calls_a_book(mix: Mix):
     packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])
     working = calls(lambda: engine.BatchRun("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events))
     assert len(held) < working < BOOK_CALLS * len(held)
+
+
+@pytest.mark.parametrize(("stream", "most"), BACKTEST_CALLS.items(), ids=["all", "trades"])
+def test_a_backtest_takes_few_calls_a_frame(mix: Mix, tmp_path: Path, stream: str, most: int):
+    lines = [line for line in recordings.read(mix.write(tmp_path / "mix.jsonl", 4_000)) if stream in line.stream]
+    half = len(lines) // 2
+    backtest, parts = Backtest(configuration.read(Settings().strategies_file)), iter([lines[:half], lines[half:]])
+    assert half < calls(lambda: backtest.run(next(parts))) < most * half
 
 
 def test_an_account_adds_few_calls_to_a_book(mix: Mix):

@@ -1,14 +1,18 @@
 """What a real ingest finds of real workers: a queue that none of them takes tasks from, and their death."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from tasks.ops.doctor_probes import ask_nats
-from tests.support.service import Ingest, ingest
+from tasks.protocol.routing import partition
+from tests.support.service import Ingest, ingest, publish
 from tests.support.waiting import wait_for
 from tests.support.workers.process import Worker, worker
 
@@ -46,3 +50,42 @@ def test_the_number_of_workers_follows_a_kill(both: tuple[Ingest, Worker]):
     os.kill(one.process.pid, signal.SIGKILL)
     wait_for(lambda: found(service) == {("no_workers", "workers")}, "ingest to know of the death")
     assert "\ningest_workers 0.0" in service.get("/metrics")[1]
+
+
+SYMBOLS = [f"S{number}USDT" for number in range(40)]
+#: Of the pool trade's eight, those that get something.
+LANES = {partition("spot", symbol, 8) for symbol in SYMBOLS}
+TRADE = b'{"e":"trade","E":1723161255343,"s":"%b","t":%d,"p":"26.5","q":"0.02","T":1723161255343,"m":true}'
+
+
+def send(service: Ingest, number: int) -> None:
+    """Publish one trade of each of forty symbols."""
+    subject = f"{service.settings.namespace}.trades"
+    trades = [(subject, TRADE % (symbol.encode(), number)) for symbol in SYMBOLS]
+    asyncio.run(publish(service.settings.nats_url, *trades))
+
+
+def held(service: Ingest) -> float:
+    """Return how many events wait or are in flight."""
+    told = service.get("/metrics")[1]
+    counts: list[str] = re.findall(r"^ingest_lane_held_events\{.*\} (.*)$", told, re.MULTILINE)
+    return sum(float(count) for count in counts)
+
+
+def test_a_worker_that_starts_gets_no_more_tasks_than_it_has_processes(nats_url: str, redis_url: str, namespace: str):
+    """Before anybody is known, each lane sends a task of its own."""
+    queue, client = f"{namespace}:celery:trade", redis.Redis.from_url(redis_url)
+    with ingest(nats_url, redis_url, namespace) as service:
+        service.wait_ready()
+        send(service, 1)
+        wait_for(lambda: client.llen(queue) == len(LANES) > 2, "a task of each lane")
+        with worker(service.settings) as one:
+            wait_for(lambda: ("no_workers", "workers") not in found(service), "the worker to be seen")
+            wait_for(lambda: held(service) == 0, "its work to be done")
+            os.kill(one.process.pid, signal.SIGSTOP)
+            send(service, 2)
+            wait_for(lambda: held(service) == len(SYMBOLS), "the next events to be held")
+            assert client.llen(queue) <= 1
+            os.kill(one.process.pid, signal.SIGCONT)
+            wait_for(lambda: held(service) == 0, "all to be done")
+    client.close()
