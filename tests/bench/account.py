@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from tasks import configuration
@@ -15,6 +16,7 @@ from tasks.protocol.batches import split
 from tasks.protocol.routing import LaneId, Router
 from tasks.settings import load
 from tests.bench.mix import Mix
+from tests.bench.noise import NoiseMeter, RoundRatio, Say, undisturbed
 
 EVENTS = 20_000
 #: Of a lane: what gathers at full speed.
@@ -26,15 +28,20 @@ def without(configured: Configuration) -> Configuration:
     return configured.model_copy(update={"paper": None})
 
 
-def ratios(mix: Mix, rounds: int) -> Iterator[float]:
+def ratios(mix: Mix, rounds: int, say: Say) -> Iterator[RoundRatio]:
     """Yield the engine's CPU with the account over that without it, one for each round of both."""
     configured = configuration.read(load().strategies_file)
     batches = _batches(mix, configured)
     both = (configured, without(configured))
+
+    def once(order: Sequence[Configuration]) -> RoundRatio:
+        meter = NoiseMeter()
+        spent_s = {each.version: _work_s(each, batches) for each in order}
+        return RoundRatio(spent_s[both[0].version] / spent_s[both[1].version], meter.noise(0.0))
+
     for number in range(rounds):
         order = both if number % 2 else both[::-1]
-        spent_s = {each.version: _work_s(each, batches) for each in order}
-        yield spent_s[configured.version] / spent_s[both[1].version]
+        yield undisturbed(partial(once, order), lambda each: each.noise, say)
 
 
 def _batches(mix: Mix, configured: Configuration) -> list[tuple[str, Sequence[AnyEvent]]]:

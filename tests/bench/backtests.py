@@ -6,6 +6,7 @@ Each runs in a process of its own. Ours also chains a hash of all events, and ke
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tasks import configuration
@@ -14,6 +15,7 @@ from tasks.configuration import registry
 from tasks.errors import RealtimeStrategiesError
 from tasks.history import recordings
 from tests.bench.mix import Mix, load
+from tests.bench.noise import NoiseMeter, Say, undisturbed
 from tests.bench.results import BacktestRun
 
 EVENTS = 100_000
@@ -29,7 +31,7 @@ kinds = ["trade"]
 """
 
 
-def compare(folder: Path, rounds: int, events: int = EVENTS) -> Iterator[BacktestRun]:
+def compare(folder: Path, rounds: int, say: Say, events: int = EVENTS) -> Iterator[BacktestRun]:
     """Yield the runs of all rounds, who comes first in one is the second in the next.
 
     Raises RealtimeStrategiesError: they don't do the same.
@@ -39,11 +41,17 @@ def compare(folder: Path, rounds: int, events: int = EVENTS) -> Iterator[Backtes
     file, strategies = Mix(1, alone).write(folder / "trades.jsonl", events), folder / "strategies.toml"
     strategies.write_text(_FILE, encoding="utf-8")
     both = {OURS: _ours, THEIRS: _theirs}
+
+    def once(name: str, number: int) -> BacktestRun:
+        meter = NoiseMeter()
+        signals, cpu_s = _apart(both[name], file)
+        return BacktestRun(name, number, cpu_s / events * 1e6, signals, meter.noise(0.0))
+
     for number in range(1, rounds + 1):
-        runs: list[BacktestRun] = []
-        for name in both if number % 2 else reversed(both):
-            signals, cpu_s = _apart(both[name], file)
-            runs.append(BacktestRun(name, number, cpu_s / events * 1e6, signals))
+        runs = [
+            undisturbed(partial(once, name, number), lambda each: each.noise, say)
+            for name in (both if number % 2 else reversed(both))
+        ]
         refuse_others(runs)
         yield from runs
 

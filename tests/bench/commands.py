@@ -12,9 +12,11 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import account, api, backtests, latencies, pipelines, throughput, varied
+from tests.bench import account, api, backtests, latencies, pipelines, shards, throughput, varied
+from tests.bench.earlier import Plan, compare
 from tests.bench.latencies import LatencyPlan
 from tests.bench.mix import Mix
+from tests.bench.noise import RoundRatio, most
 from tests.bench.reporting import plots, table
 from tests.bench.results import USUAL_PER_S, Report, machine
 from tests.bench.systems import RIVALS
@@ -24,7 +26,9 @@ console = command_line.Console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
-PARTS = ("throughput", "latency", "account", "api", "backtest", "cost", "scale", "delay", "growth", "memory")
+PARTS = (
+    "throughput", "latency", "account", "api", "shards", "backtest", "cost", "scale", "delay", "growth", "memory",
+)  # fmt: skip
 
 
 class Form(NamedTuple):
@@ -39,13 +43,16 @@ class Form(NamedTuple):
     is_quick: bool = False
 
 
-#: How long the latency is measured at the start, and once it is warm.
+#: How long the latency is measured at the start, and once it is warm, in the quick form.
 QUICK_S = 4.0
+#: In the long form: the start, and each window.
+START_S, WINDOW_S = 60.0, 5.0
 #: They are short, and the ratio is that of two of them.
 ACCOUNT_ROUNDS = 5
 #: Each is a run without the API and one with it.
 API_ROUNDS = 5
 BACKTEST_ROUNDS = 5
+SHARD_ROUNDS = 3
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (USUAL_PER_S,), is_quick=True)
@@ -70,6 +77,9 @@ def _bench(
     memory_from: Annotated[
         Path | None, typer.Option(exists=True, help="Take memory from the --json of an earlier run instead.")
     ] = None,
+    earlier: Annotated[
+        Path | None, typer.Option(exists=True, help="Checkout of earlier code, whose backtest is measured as well.")
+    ] = None,
     as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
     html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the tables, for the documentation.")] = None,
@@ -83,13 +93,16 @@ def _bench(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(PARTS)}", param_hint="--only")
     form = form._replace(parts=tuple(only or form.parts), rounds=rounds or form.rounds, seconds=seconds or form.seconds)
-    report = Report(machine(), quick)
+    report = Report(machine(), quick, f"rounds: {form.rounds}, of {form.seconds:g} s")
     if memory_from:
         form = form._replace(parts=tuple(part for part in form.parts if part != "memory"))
-        report.memory = earlier(memory_from).memory
+        before = read(memory_from)
+        report.memory, report.memory_of = before.memory, before.memory_of or table.about(before)
     try:
         with tempfile.TemporaryDirectory() as folder:
             _measure(report, form, memory_s, Path(folder))
+            if earlier:
+                report.earlier = list(_told(compare(Mix(), Path(folder), Plan(earlier, BACKTEST_ROUNDS), _say)))
     except RealtimeStrategiesError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
@@ -100,7 +113,7 @@ def _bench(
     _write(report, as_json, html, markdown)
 
 
-def earlier(file: Path) -> Report:
+def read(file: Path) -> Report:
     """Return what `--json` wrote. Raises typer.BadParameter: it is something else."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Report)
@@ -122,11 +135,14 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         found = latencies.measure(_latency_plan(form), mix, _say)
         report.latency, report.latency_at_start, report.oversubscribed = found.warm, found.start, found.oversubscribed
     if "account" in form.parts:
-        report.account = list(account.ratios(mix, ACCOUNT_ROUNDS))
+        report.account = _ratios(report, "account", account.ratios(mix, ACCOUNT_ROUNDS, _say))
     if "api" in form.parts:
-        report.api = list(api.ratios(mix, size, API_ROUNDS, _say))
+        report.api = _ratios(report, "api", api.ratios(mix, size, API_ROUNDS, _say))
+    if "shards" in form.parts:
+        report.shard = _ratios(report, "shard", shards.ratios(mix, folder, form.seconds, SHARD_ROUNDS, _say))
+        report.points += _told(shards.one_after_the_other(mix, folder, form.seconds, _say))
     if "backtest" in form.parts:
-        report.backtests = list(_told(backtests.compare(folder, BACKTEST_ROUNDS)))
+        report.backtests = list(_told(backtests.compare(folder, BACKTEST_ROUNDS, _say)))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     _vary(report, form, mix, folder, size)
@@ -137,7 +153,14 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
 def _latency_plan(form: Form) -> LatencyPlan:
     if form.is_quick:
         return LatencyPlan(form.rates, form.rounds, QUICK_S, QUICK_S, 1.0, oversubscribed=False)
-    return LatencyPlan(form.rates, form.rounds, 3 * form.seconds, 6 * form.seconds, form.seconds / 2)
+    return LatencyPlan(form.rates, form.rounds, 3 * form.seconds, START_S, WINDOW_S)
+
+
+def _ratios(report: Report, what: str, found: Iterable[RoundRatio]) -> list[float]:
+    """Return the ratios, and note what others took meanwhile."""
+    rounds = list(found)
+    report.noise[what] = most(each.noise for each in rounds)
+    return [each.ratio for each in rounds]
 
 
 def _vary(report: Report, form: Form, mix: Mix, folder: Path, size: int) -> None:

@@ -1,5 +1,6 @@
 """The latency of the pipeline at several rates: in its first seconds, and once it is warm."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +11,16 @@ from tasks.telemetry import latency
 from tests.bench import pipelines, runs, systems
 from tests.bench.loads import Loads
 from tests.bench.mix import Mix
-from tests.bench.noise import Noise, undisturbed
+from tests.bench.noise import Say, most, undisturbed
 from tests.bench.pipelines import Setup
-from tests.bench.results import USUAL_PER_S, Latency, LatencyReport, Ratio, Say
+from tests.bench.results import USUAL_PER_S, Latency, LatencyReport, Ratio
 from tests.bench.systems import Pipeline
 
 #: Two windows one after the other whose medians differ by less are alike.
 ALIKE = 0.25
-#: Workers for each core: two processes of one worker, and two more.
-_WORKERS, _OVERSUBSCRIBED = 2, 4
+#: A worker for each core, and two more.
+_WORKERS = os.cpu_count() or 1
+_OVERSUBSCRIBED = _WORKERS + 2
 
 
 class LatencyPlan(NamedTuple):
@@ -44,17 +46,15 @@ def measure(plan: LatencyPlan, mix: Mix, say: Say) -> LatencyReport:
     oversubscribed: list[Latency] = []
     for _ in range(plan.rounds):
         with pipelines.running(Setup(mix, _WORKERS), warm_up=False) as (pipeline, loads):
-            pipeline.stack.wait_until_workers_are_known()
             starts.append(at(USUAL_PER_S, plan.start_s, plan.window_s, pipeline, loads))
             say(f"from the start, {starts[-1]}")
             for rate in plan.rates:
                 warm[rate].append(_warm(rate, plan, pipeline, loads, say))
         if plan.oversubscribed:
             with pipelines.running(Setup(mix, _OVERSUBSCRIBED)) as (pipeline, loads):
-                pipeline.stack.wait_until_workers_are_known()
                 oversubscribed.append(_warm(USUAL_PER_S, plan, pipeline, loads, say))
     return LatencyReport(
-        [_median(each) for each in warm.values()], _median(starts), _oversubscribed(warm, oversubscribed)
+        [medians(each) for each in warm.values()], medians(starts), _oversubscribed(warm, oversubscribed)
     )
 
 
@@ -73,6 +73,8 @@ def _warm(rate: float, plan: LatencyPlan, pipeline: Pipeline, loads: Loads, say:
         if last and p50_ms and abs(p50_ms - last) <= ALIKE * last:
             break
         last = p50_ms
+    else:
+        say(f"at {rate:g} events/s no two of {plan.most_windows} windows were alike")
     found = undisturbed(lambda: at(rate, plan.seconds, plan.window_s, pipeline, loads), lambda each: each.noise, say)
     say(str(found))
     return found
@@ -129,20 +131,23 @@ def _settled(pipeline: Pipeline) -> Counter[int]:
     return counts
 
 
-def _median(rounds: Sequence[Latency]) -> Latency:
-    """Return the medians of several rounds; of the windows, those of all."""
+def medians(rounds: Sequence[Latency]) -> Latency:
+    """Return the medians of several rounds with their spread; of the windows, those of all."""
     first = rounds[0]
+    p50, p99 = _spread(each.p50_ms for each in rounds), _spread(each.p99_ms for each in rounds)
     return Latency(
         first.rate,
         round(median(each.events_per_s for each in rounds), 1),
-        _middle(each.p50_ms for each in rounds),
-        _middle(each.p99_ms for each in rounds),
+        p50.median if p50 else None,
+        p99.median if p99 else None,
         [p99_ms for each in rounds for p99_ms in each.windows_p99_ms],
         {role: round(median(each.cpu_us.get(role, 0.0) for each in rounds), 2) for role in first.cpu_us},
-        max((each.noise or Noise() for each in rounds), key=lambda noise: noise.total),
+        most(each.noise for each in rounds),
+        p50,
+        p99,
     )
 
 
-def _middle(values: Iterator[float | None]) -> float | None:
+def _spread(values: Iterator[float | None]) -> Ratio | None:
     known = [value for value in values if value is not None]
-    return round(median(known), 3) if known else None
+    return Ratio.of(known) if known else None

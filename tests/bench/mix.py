@@ -19,7 +19,7 @@ from ingest.feeds import simulate
 from tasks.events import Venue
 from tasks.frames.model import parse_stream
 from tasks.history import recordings
-from tasks.protocol.routing import partition
+from tasks.protocol.routing import ALONE, Shard, partition
 
 VENUES: tuple[Venue, Venue] = ("spot", "usdm")
 #: One of each venue.
@@ -29,6 +29,8 @@ SYMBOLS = 40
 NATURAL_RATE = 1000
 #: Symbols are chosen so that each of so many lanes gets as many.
 _LANES = 8
+#: So much a lane has that gets none.
+_CLOSED = 10**9
 _SEED = 7
 _SIMULATED_FRAMES = 20_000
 #: The ids of a lap are so much above those of the one before.
@@ -47,12 +49,17 @@ class Original(NamedTuple):
 class Mix:
     """Frames without end; the same ones each time."""
 
-    def __init__(self, symbols: int = SYMBOLS, originals: Sequence[Original] | None = None) -> None:
-        """Spread `originals` (default: the recordings, or else a simulated market) over so many (venue, symbol)."""
+    def __init__(
+        self, symbols: int = SYMBOLS, originals: Sequence[Original] | None = None, shard: Shard = ALONE
+    ) -> None:
+        """Spread `originals` (default: the recordings, or else a simulated market) over so many (venue, symbol).
+
+        All of them are symbols of `shard`.
+        """
         self.originals = originals or load()
         streams = {(each.venue, _symbol(each.stream)): None for each in self.originals}
         each, more = divmod(symbols, len(streams))
-        taken = [0] * _LANES
+        taken = [0 if lane % shard.total == shard.number else _CLOSED for lane in range(_LANES)]
         self._clones = {stream: clones(*stream, each + (number < more), taken) for number, stream in enumerate(streams)}
 
     @property
@@ -112,7 +119,7 @@ def clones(venue: Venue, symbol: str, count: int, taken: list[int]) -> list[str]
     while len(names) < count:
         name = next(candidates)
         lane = partition(venue, name, _LANES)
-        if name == symbol or taken[lane] == min(taken):
+        if taken[lane] == min(taken) or (name == symbol and taken[lane] < _CLOSED):
             names.append(name)
             taken[lane] += 1
     return names

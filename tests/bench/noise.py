@@ -1,8 +1,8 @@
 """What others took of the machine while something was measured, and measuring it again where that was much."""
 
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import psutil
@@ -13,6 +13,8 @@ DISTURBED = 0.05
 TRIES = 3
 
 T = TypeVar("T")
+#: Is told what was measured.
+Say = Callable[[str], None]
 
 
 class Noise(msgspec.Struct, frozen=True):
@@ -56,11 +58,26 @@ class NoiseMeter:
         return Noise(round(steal_s / all_s, 4), round(foreign_s / all_s, 4))
 
 
+class RoundRatio(NamedTuple):
+    """Of two runs of one round, and what others took of the machine meanwhile."""
+
+    ratio: float
+    noise: Noise
+
+    def __str__(self) -> str:
+        return f"a ratio of {self.ratio:.3f}"
+
+
+def most(noises: Iterable[Noise | None]) -> Noise:
+    """Return the one with which others took most of the machine; none, if nothing was measured."""
+    return max((noise or Noise() for noise in noises), key=lambda noise: noise.total, default=Noise())
+
+
 def _own_s() -> float:
     return sum(os.times()[:4])
 
 
-def undisturbed(measure: Callable[[], T], noise_of: Callable[[T], Noise | None], say: Callable[[str], None]) -> T:
+def undisturbed(measure: Callable[[], T], noise_of: Callable[[T], Noise | None], say: Say) -> T:
     """Measure until others leave the machine alone, three times at most; return the least disturbed one.
 
     What has no noise was not disturbed.

@@ -63,6 +63,7 @@ def cost(mix: Mix, events: int) -> Cost:
         redis_bytes_in=round(asked.bytes_in / events, 1),
         redis_bytes_out=round(asked.bytes_out / events, 1),
         state_bytes_a_symbol=held,
+        noise=run.noise,
     )
 
 

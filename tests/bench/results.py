@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from tests.bench.runs import RunUsage
 
 #: Events a second at which also the start is measured, and what more workers than cores cost.
 USUAL_PER_S = 2_000.0
-#: Is told what was measured.
-Say = Callable[[str], None]
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -49,7 +47,7 @@ class ContenderRun(msgspec.Struct, frozen=True):
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """Of values of several rounds."""
+    """The median of what several rounds gave, with the least and the most."""
 
     median: float
     low: float
@@ -75,6 +73,9 @@ class Latency(msgspec.Struct, frozen=True):
     cpu_us: dict[str, float] = {}
     #: What others took of the machine meanwhile; None: not measured.
     noise: Noise | None = None
+    #: Of the rounds.
+    p50_spread: Ratio | None = None
+    p99_spread: Ratio | None = None
 
     @property
     def event_us(self) -> float | None:
@@ -106,12 +107,14 @@ class Cost(msgspec.Struct, frozen=True):
     redis_bytes_out: float
     #: Mean over (venue, symbol) of names and values of states and records.
     state_bytes_a_symbol: float
+    #: What others took of the machine meanwhile; None: not measured.
+    noise: Noise | None = None
 
 
 class Point(msgspec.Struct, frozen=True):
     """The pipeline, where one thing was varied."""
 
-    #: symbols, strategies, workers, busy workers, waiting workers, delay ms.
+    #: symbols, strategies, workers, busy workers, waiting workers, delay ms, shard of four.
     what: str
     value: float
     run: RunUsage
@@ -132,6 +135,8 @@ class BacktestRun(msgspec.Struct, frozen=True):
     #: CPU microseconds.
     event_us: float
     signals: int
+    #: What others took of the machine meanwhile; None: not measured.
+    noise: Noise | None = None
 
     def __str__(self) -> str:
         return f"round {self.round}: {self.contender} {self.event_us:.1f} us an event, {self.signals} signals"
@@ -150,6 +155,8 @@ class Report(msgspec.Struct):
 
     machine: Machine
     quick: bool
+    #: How much was measured, for a person.
+    form: str = ""
     #: Pipeline's throughput over the contender's, median of the rounds.
     ratios: dict[str, float] = {}
     spreads: dict[str, Ratio] = {}
@@ -168,11 +175,19 @@ class Report(msgspec.Struct):
     account: list[float] = []
     #: Ingest's CPU an event with the HTTP API over that without it, one of each round.
     api: list[float] = []
+    #: Ingest's CPU an event in a shard of four over that in the only one, with as many events, one of each round.
+    shard: list[float] = []
+    #: The most that others took of the machine in one of these rounds, by `account`, `api` or `shard`.
+    noise: dict[str, Noise] = {}
     #: Of one strategy over one symbol's trades, beside another framework.
     backtests: list[BacktestRun] = []
+    #: Of the shipped strategies, beside an earlier checkout.
+    earlier: list[BacktestRun] = []
     cost: Cost | None = None
     points: list[Point] = []
     memory: Memory | None = None
+    #: Where memory was measured, if that was an earlier run.
+    memory_of: str = ""
 
 
 def machine() -> Machine:

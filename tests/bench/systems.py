@@ -28,7 +28,7 @@ from tests.bench.stacks import as_it_is
 #: Makes the stack of a plan.
 MakeStack = Callable[[Instance, Plan], Stack]
 
-_START_S = 60.0
+START_S = 60.0
 _STOP_S = 120.0
 _PYTHON = (sys.executable, "-m")
 
@@ -64,6 +64,8 @@ class Pipeline:
         self.instance = instance
         self.stack = make(instance, plan._replace(environment=environment | dict(plan.environment)))
         self.stack.wait_until_ready()
+        # Before, each lane sends tasks of its own.
+        self.stack.wait_until_workers_are_known()
         self.nats_url, self.redis_url = self.stack.nats_url, self.stack.redis_url
         self.reader = LedgerReader(self.stack.settings)
 
@@ -115,7 +117,7 @@ class Rival:
         self._processes = [
             instance.start(name, [*_PYTHON, *command], self.environment) for name, command in recipe.commands.items()
         ]
-        follow(self, lambda: _answers(self.nats_url), _START_S, "a contender to listen")
+        follow(self, lambda: answers(self.nats_url), START_S, "a contender to listen")
 
     def done(self) -> int:
         """Ask where it counts."""
@@ -144,7 +146,7 @@ class Rival:
         return application.verdict(client.lrange(store.SIGNALS, 0, -1), stands)
 
 
-def _answers(nats_url: str) -> bool:
+def answers(nats_url: str) -> bool:
     """Whether somebody says how full it is."""
 
     async def ask() -> bool:

@@ -9,8 +9,8 @@ from compose.local.processes import Instance
 from tests.bench import runs, systems
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix
-from tests.bench.noise import undisturbed
-from tests.bench.results import ContenderRun, Ratio, Say
+from tests.bench.noise import Say, undisturbed
+from tests.bench.results import ContenderRun, Ratio
 from tests.bench.runs import RunUsage
 
 OURS = "pipeline"

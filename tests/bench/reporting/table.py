@@ -8,7 +8,7 @@ from rich.table import Table
 from tasks.cli.command_line import Console
 from tests.bench.noise import Noise
 from tests.bench.reporting import targets
-from tests.bench.results import ContenderRun, Report
+from tests.bench.results import BacktestRun, ContenderRun, Latency, Report
 
 Rows = Sequence[Sequence[str]]
 _BUILD = {True: " (an optimised build)", False: " (a build that is not optimised)", None: ""}
@@ -30,8 +30,13 @@ def sections(report: Report) -> Iterator[tuple[str, Rows]]:
         yield "CPU us of an event by process, in the round whose throughput is in the middle", _processes(report)
     if report.latency:
         yield "Latency from receipt to commit, once warm and from the start on", _latency(report)
+        yield "CPU us of an event by process, while latency was measured", _latency_processes(report)
+    if report.noise:
+        yield "Ratios of ingest and of the engine", _ratios(report)
     if report.backtests:
-        yield "Backtest of one strategy over one symbol's trades", _backtests(report)
+        yield "Backtest of one strategy over one symbol's trades", _backtests(report.backtests)
+    if report.earlier:
+        yield "Backtest of the shipped strategies, beside earlier code", _backtests(report.earlier)
     if report.cost:
         yield "Cost of an event", _cost(report)
     if report.points:
@@ -43,11 +48,15 @@ def _target(target: targets.Target) -> tuple[str, ...]:
     return target.what, number(target.measured), spread, f"{target.sign} {target.target:g}", _MET[target.met]
 
 
-def _latency(report: Report) -> Rows:
+def _latencies(report: Report) -> list[tuple[str, Latency]]:
     start = [report.latency_at_start] if report.latency_at_start else []
-    named = [*(("once warm", each) for each in report.latency), *(("from the start on", each) for each in start)]
+    return [*(("once warm", each) for each in report.latency), *(("from the start on", each) for each in start)]
+
+
+def _latency(report: Report) -> Rows:
+    windows = "p99 of its windows, median and worst"
     return [
-        ("events/s offered", "", "events/s processed", "p50 ms", "p99 ms", "worst window's p99", "CPU us", "by others"),
+        ("events/s offered", "", "events/s processed", "p50 ms", "p99 ms", windows, "CPU us", "by others"),
         *(
             (
                 number(each.rate),
@@ -55,13 +64,44 @@ def _latency(report: Report) -> Rows:
                 number(each.events_per_s),
                 number(each.p50_ms),
                 number(each.p99_ms),
-                number(max(each.windows_p99_ms, default=None)),
+                _windows(each.windows_p99_ms),
                 number(each.event_us),
                 _by_others([each.noise]),
             )
-            for when, each in named
+            for when, each in _latencies(report)
         ),
     ]
+
+
+def _windows(p99_ms: Sequence[float]) -> str:
+    return f"{number(statistics.median(p99_ms))}, {number(max(p99_ms))}" if p99_ms else "-"
+
+
+def _latency_processes(report: Report) -> Rows:
+    roles = list(dict.fromkeys(role for _, each in _latencies(report) for role in each.cpu_us))
+    return [
+        ("events/s offered", "", *roles),
+        *(
+            (number(each.rate), when, *(number(each.cpu_us.get(role)) for role in roles))
+            for when, each in _latencies(report)
+        ),
+    ]
+
+
+def _ratios(report: Report) -> Rows:
+    ratios = {"account": report.account, "api": report.api, "shard": report.shard}
+    return [
+        ("", "ratio", "spread", "by others"),
+        *(
+            (what, number(statistics.median(found)), _spread(found), _by_others([report.noise.get(what)]))
+            for what, found in ratios.items()
+            if found
+        ),
+    ]
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{number(min(values))} to {number(max(values))}"
 
 
 def _by_others(noises: Sequence[Noise | None]) -> str:
@@ -104,13 +144,13 @@ def _throughput(report: Report) -> Rows:
     return rows
 
 
-def _backtests(report: Report) -> Rows:
-    rows = [("", "CPU us an event", "spread", "signals")]
-    for name in dict.fromkeys(each.contender for each in report.backtests):
-        own = [each for each in report.backtests if each.contender == name]
-        used_us = sorted(each.event_us for each in own)
-        spread = f"{number(used_us[0])} to {number(used_us[-1])}"
-        rows.append((name, number(statistics.median(used_us)), spread, number(own[0].signals)))
+def _backtests(runs: Sequence[BacktestRun]) -> Rows:
+    rows = [("", "CPU us an event", "spread", "signals", "by others")]
+    for name in dict.fromkeys(each.contender for each in runs):
+        own = [each for each in runs if each.contender == name]
+        used_us = [each.event_us for each in own]
+        others = _by_others([each.noise for each in own])
+        rows.append((name, number(statistics.median(used_us)), _spread(used_us), number(own[0].signals), others))
     return rows
 
 
@@ -123,11 +163,12 @@ def _cost(report: Report) -> Rows:
         *rows,
         ("bytes from Redis", number(cost.redis_bytes_out)),
         ("state bytes a symbol", number(cost.state_bytes_a_symbol)),
+        ("taken by others", _by_others([cost.noise])),
     ]
 
 
 def _points(report: Report) -> Rows:
-    head = ("", "", "events/s", "CPU us", "MiB", "state bytes")
+    head = ("", "", "events/s", "CPU us", "MiB", "state bytes", "by others")
     return [
         head,
         *(
@@ -138,6 +179,7 @@ def _points(report: Report) -> Rows:
                 number(sum(point.run.cpu_us.values())),
                 number(sum(point.run.resident_mib.values())),
                 number(point.state_bytes_a_symbol),
+                _by_others([point.run.noise]),
             )
             for point in report.points
         ),
@@ -162,7 +204,8 @@ def about(report: Report) -> str:
     return (
         f"{f'{where.date}; ' if where.date else ''}{where.cpus} x {where.model}, Python {where.python}"
         f"{_BUILD[where.is_optimised]}; load average before: {where.load_average}; "
-        f"{'quick form' if report.quick else 'long form'}"
+        f"{'quick form' if report.quick else 'long form'}{f', {report.form}' if report.form else ''}"
+        f"{f'. Memory was measured earlier: {report.memory_of}' if report.memory_of else ''}"
     )
 
 

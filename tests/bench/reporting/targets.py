@@ -6,7 +6,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
-from tests.bench.results import USUAL_PER_S, Latency, Memory, Point, Ratio, Report
+from tests.bench import backtests, earlier
+from tests.bench.results import USUAL_PER_S, BacktestRun, Latency, Memory, Point, Ratio, Report
 
 #: At least so many times each contender's throughput.
 RATIOS = {"bare_loop": 0.75, "celery": 25.0, "faststream": 3.0, "faststream_in_memory": 3.0}
@@ -32,6 +33,10 @@ ACCOUNT = 1.15
 API = 1.05
 #: backtrader's CPU an event over that of our backtest, with the same strategy.
 BACKTEST = 3.0
+#: Our backtest's CPU an event over that of 27 November 2026's code: `--earlier` has to be a checkout of it.
+EARLIER = 1.25
+#: Ingest's CPU an event in a shard of four over that in the only one.
+SHARD = 1.1
 #: "Flat": the second half of the time adds at most this part.
 FLAT = 0.02
 _ROLES = ("ingest", "worker")
@@ -68,17 +73,18 @@ def of(report: Report) -> list[Target]:
         *_delay(report.points),
         _cost("engine's CPU with the paper account over without", report.account, ACCOUNT),
         _cost("ingest's CPU an event with the HTTP API over without", report.api, API),
-        _of_rounds("CPU of an event on backtrader over our backtest's", backtest_ratios(report), BACKTEST),
+        _cost("ingest's CPU an event in a shard of four over the only one's", report.shard, SHARD),
+        _of_rounds("CPU of an event on backtrader over our backtest's", backtest_ratios(report.backtests), BACKTEST),
+        _of_rounds("a backtest's CPU an event with earlier code over ours", backtest_ratios(report.earlier), EARLIER),
         _flat(report.memory),
     ]
 
 
-def backtest_ratios(report: Report) -> list[float]:
-    """Return backtrader's CPU over ours, one for each round."""
-    by_name = defaultdict[str, dict[int, float]](dict)
-    for each in report.backtests:
-        by_name[each.contender][each.round] = each.event_us
-    return [theirs / by_name["backtest"][number] for number, theirs in by_name["backtrader"].items()]
+def backtest_ratios(runs: Sequence[BacktestRun]) -> list[float]:
+    """Return the other contender's CPU over ours, one for each round."""
+    ours = {each.round: each.event_us for each in runs if each.contender in {backtests.OURS, earlier.OURS}}
+    others = {each.round: each.event_us for each in runs if each.contender in {backtests.THEIRS, earlier.EARLIER}}
+    return [theirs / ours[number] for number, theirs in others.items()]
 
 
 def _ratios(report: Report) -> Iterator[Target]:
@@ -131,14 +137,18 @@ def _of_rounds(what: str, ratios: Sequence[float], target: float) -> Target:
 def _latency(latencies: Sequence[Latency]) -> Iterator[Target]:
     found = {each.rate: each for each in latencies}
     for rate, (p50_ms, p99_ms) in LATENCY_MS.items():
-        at = found.get(rate)
-        yield Target(f"p50 at {rate:,.0f} events/s, ms", at.p50_ms if at else None, "at most", p50_ms)
-        yield Target(f"p99 at {rate:,.0f} events/s, ms", at.p99_ms if at else None, "at most", p99_ms)
+        at = found.get(rate, Latency(rate, 0.0, None, None))
+        yield _of_latency(f"p50 at {rate:,.0f} events/s, ms", at.p50_ms, at.p50_spread, p50_ms)
+        yield _of_latency(f"p99 at {rate:,.0f} events/s, ms", at.p99_ms, at.p99_spread, p99_ms)
+        worst = max(at.windows_p99_ms) / median(at.windows_p99_ms) if at.windows_p99_ms else None
+        what = f"worst window's p99 over the median window's, at {rate:,.0f} events/s"
+        yield Target(what, worst, "at most", EPISODE)
     usual = found.get(USUAL_PER_S)
-    windows_ms = usual.windows_p99_ms if usual else []
-    worst = max(windows_ms) / median(windows_ms) if windows_ms else None
-    yield Target("worst window's p99 over the median window's, at 2,000 events/s", worst, "at most", EPISODE)
     yield Target("CPU of an event at 2,000 events/s, us", usual.event_us if usual else None, "at most", SMALL_LOAD_US)
+
+
+def _of_latency(what: str, measured: float | None, spread: Ratio | None, target: float) -> Target:
+    return Target(what, measured, "at most", target, (spread.low, spread.high) if spread else None)
 
 
 def _delay(points: Sequence[Point]) -> Iterator[Target]:

@@ -21,12 +21,13 @@ from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
 from tasks.history import recordings
 from tasks.protocol import records
-from tasks.protocol.routing import partition
+from tasks.protocol.routing import Shard, partition
 from tasks.settings import Settings
-from tests.bench import commands, metered, pipelines, throughput, varied
+from tests.bench import commands, latencies, metered, pipelines, shards, throughput, varied
 from tests.bench.application import ContenderTotals, Desk, Loop, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
+from tests.bench.noise import Noise
 from tests.bench.reporting import table, targets
 from tests.bench.results import ContenderRun, Latency, Machine, Memory, Point, Ratio, Report
 from tests.bench.runs import RunUsage
@@ -74,6 +75,14 @@ def test_the_mix_has_as_many_symbols_as_asked_for_evenly_over_the_lanes(mix: Mix
     assert seen == set(mix.symbols)
     assert len(seen) == 40
     assert set(Counter(partition(*name, 8) for name in seen).values()) == {5}
+
+
+def test_the_mix_of_a_shard_has_only_its_symbols_evenly_over_its_lanes(originals: list[Original]):
+    for number in range(4):
+        symbols = Mix(40, originals, Shard(number, 4)).symbols
+        assert len(set(symbols)) == 40
+        assert {partition(*name, 64) % 4 for name in symbols} == {number}
+        assert set(Counter(partition(*name, 8) for name in symbols).values()) == {20}
 
 
 def test_event_time_goes_by_a_millisecond_a_frame(mix: Mix):
@@ -172,6 +181,7 @@ def test_a_target_is_met_missed_or_not_measured():
     assert met["p99 at 2,000 events/s, ms"] is False
     assert met["p50 at 100 events/s, ms"] is None
     assert met["worst window's p99 over the median window's, at 2,000 events/s"] is False
+    assert met["worst window's p99 over the median window's, at 100 events/s"] is None
     assert met["CPU of an event at 2,000 events/s, us"] is False
     assert met["throughput left with 2 ms each way to Redis"] is True
 
@@ -226,15 +236,38 @@ def test_a_report_has_its_ratios_by_name_when_written_and_reads_back():
 def test_memory_is_taken_only_from_what_an_earlier_run_wrote(tmp_path: Path):
     file = tmp_path / "hour.json"
     file.write_bytes(msgspec.json.encode(report(memory=Memory([0.0, 5.0], {"ingest": [70.0, 71.0]}))))
-    memory = commands.earlier(file).memory
+    memory = commands.read(file).memory
     assert memory
     assert memory.resident_mib == {"ingest": [70.0, 71.0]}
     file.write_text("no report")
     with pytest.raises(typer.BadParameter, match=r"hour\.json"):
-        commands.earlier(file)
+        commands.read(file)
 
 
-@pytest.mark.parametrize("toml", [varied.heavy(300.0), varied.waiting(), varied.first(1), varied.first(7)])
+def test_rounds_of_a_latency_become_their_median_and_spread():
+    rounds = [
+        Latency(100.0, 99.0, p50_ms, 2 * p50_ms, [p50_ms], {"ingest": 10 * p50_ms}, Noise(foreign=p50_ms / 100))
+        for p50_ms in (3.0, 1.0, 2.0)
+    ]
+    found = latencies.medians(rounds)
+    assert (found.p50_ms, found.p50_spread, found.p99_spread) == (2.0, Ratio(2.0, 1.0, 3.0), Ratio(4.0, 2.0, 6.0))
+    assert (found.windows_p99_ms, found.cpu_us) == ([3.0, 1.0, 2.0], {"ingest": 20.0})
+    assert found.noise == Noise(foreign=0.03)
+    line = next(target for target in targets.of(report(latency=[found])) if target.what.startswith("p50 at 100"))
+    assert line.spread == (1.0, 3.0)
+
+
+def test_the_tables_say_what_was_measured_how_long_and_beside_what():
+    found = report(form="3 rounds of 5 s", memory_of="2026-01-01; another machine", account=[1.1, 1.3, 1.2])
+    found.noise = {"account": Noise(steal=0.02, foreign=0.01)}
+    text = table.markdown(found)
+    assert "quick form, 3 rounds of 5 s. Memory was measured earlier: 2026-01-01; another machine" in text
+    assert "| account | 1.2 | 1.1 to 1.3 | 3.0% |" in text
+
+
+@pytest.mark.parametrize(
+    "toml", [varied.heavy(300.0), varied.waiting(), varied.first(1), varied.first(7), shards.strategies()]
+)
 def test_the_strategies_of_each_variation_can_be_built(tmp_path: Path, toml: str):
     file = tmp_path / "strategies.toml"
     file.write_text(toml)
