@@ -19,7 +19,7 @@ from tasks.configuration import named_strategies, registry
 from tasks.history import recordings
 from tasks.history.recordings import RecordingLine
 from tests.bench.reporting import table
-from tests.bench.results import Report
+from tests.bench.results import Ratio, Report
 from tests.data import RECORDING
 
 README = (ROOT / "README.md").read_text()
@@ -73,11 +73,16 @@ def test_a_page_shows_the_table_that_a_backtest_prints(page: str, width: int, ea
     assert "\n".join(lines) in (ROOT / page).read_text()
 
 
+def with_spread(ratio: Ratio) -> str:
+    return f"{table.number(ratio.median)} ({table.number(ratio.low)} to {table.number(ratio.high)})"
+
+
 def test_the_figures_of_the_readme_are_those_that_the_benchmark_wrote():
     report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
-    ratios = dict(re.findall(r"^\|.*\(`(\w+)`\) \|.*\| ([\d.]+) \|$", README, re.MULTILINE))
-    assert ratios
-    assert ratios == {name: table.number(report.ratios[name]) for name in ratios}
-    shown = re.findall(r"^\| ([\d,]+) events/s \| ([\d.]+) \| ([\d.]+) \|$", README, re.MULTILINE)
-    measured = [(each.rate, each.p50_ms, each.p99_ms) for each in report.latency]
-    assert shown == [tuple(map(table.number, each)) for each in measured]
+    ratios = dict(re.findall(r"^\|.*\(`(\w+)`\) \|.*\| ([\d.]+ \(.*\)) \|$", README, re.MULTILINE))
+    assert len(ratios) == 4
+    assert ratios == {name: with_spread(report.spreads[name]) for name in ratios}
+    shown = re.findall(r"^\| ([\d,]+) events/s \| (.*) \| (.*) \|$", README, re.MULTILINE)
+    measured = [(table.number(each.rate), each.p50_spread, each.p99_spread) for each in report.latency]
+    assert shown == [(rate, with_spread(p50), with_spread(p99)) for rate, p50, p99 in measured if p50 and p99]
+    assert f"The figures are of {report.machine.date}" in README
