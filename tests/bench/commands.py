@@ -12,13 +12,13 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import account, api, backtests, latencies, pipelines, shards, throughput, varied
-from tests.bench.earlier import Plan, compare
+from tests.bench import account, api, latencies, pipelines, shards, throughput, varied
+from tests.bench.backtests import earlier, one_strategy
 from tests.bench.latencies import LatencyPlan
 from tests.bench.mix import Mix
 from tests.bench.noise import RoundRatio, most
 from tests.bench.reporting import plots, table
-from tests.bench.results import USUAL_PER_S, Report, machine
+from tests.bench.results import USUAL_PER_S, BacktestRun, Report, machine
 from tests.bench.systems import RIVALS
 
 app = command_line.top(rich_markup_mode=None)
@@ -77,8 +77,9 @@ def _bench(
     memory_from: Annotated[
         Path | None, typer.Option(exists=True, help="Take memory from the --json of an earlier run instead.")
     ] = None,
-    earlier: Annotated[
-        Path | None, typer.Option(exists=True, help="Checkout of earlier code, whose backtest is measured as well.")
+    checkout: Annotated[
+        Path | None,
+        typer.Option("--earlier", exists=True, help="Checkout of earlier code, whose backtest is measured as well."),
     ] = None,
     as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
     html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
@@ -88,11 +89,7 @@ def _bench(
 
     Everything runs on free ports of 127.0.0.1 and is gone at the end. Close other programs first.
     """
-    form = QUICK if quick else LONG
-    unknown = [part for part in only or () if part not in PARTS]
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(PARTS)}", param_hint="--only")
-    form = form._replace(parts=tuple(only or form.parts), rounds=rounds or form.rounds, seconds=seconds or form.seconds)
+    form = _form(quick, only or [], rounds, seconds)
     report = Report(machine(), quick, f"rounds: {form.rounds}, of {form.seconds:g} s")
     if memory_from:
         form = form._replace(parts=tuple(part for part in form.parts if part != "memory"))
@@ -101,16 +98,30 @@ def _bench(
     try:
         with tempfile.TemporaryDirectory() as folder:
             _measure(report, form, memory_s, Path(folder))
-            if earlier:
-                report.earlier = list(_told(compare(Mix(), Path(folder), Plan(earlier, BACKTEST_ROUNDS), _say)))
+            if checkout:
+                report.earlier = list(_told(_beside(checkout, Path(folder))))
     except RealtimeStrategiesError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    # Narrower, the tables could not be read.
-    shown = command_line.Console(stderr=as_json == "-")
-    shown.width = max(shown.width, 110)
-    table.show(report, shown)
+    _show(report, command_line.Console(stderr=as_json == "-"))
     _write(report, as_json, html, markdown)
+
+
+def _form(quick: bool, only: list[str], rounds: int | None, seconds: float | None) -> Form:  # noqa: FBT001 an option
+    form = QUICK if quick else LONG
+    if unknown := [part for part in only if part not in PARTS]:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(PARTS)}", param_hint="--only")
+    return form._replace(parts=tuple(only or form.parts), rounds=rounds or form.rounds, seconds=seconds or form.seconds)
+
+
+def _beside(checkout: Path, folder: Path) -> Iterator[BacktestRun]:
+    return earlier.compare(Mix(), folder, earlier.Plan(checkout, BACKTEST_ROUNDS), _say)
+
+
+def _show(report: Report, console: command_line.Console) -> None:
+    # Narrower, the tables could not be read.
+    console.width = max(console.width, 110)
+    table.show(report, console)
 
 
 def read(file: Path) -> Report:
@@ -142,7 +153,7 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.shard = _ratios(report, "shard", shards.ratios(mix, folder, form.seconds, SHARD_ROUNDS, _say))
         report.points += _told(shards.one_after_the_other(mix, folder, form.seconds, _say))
     if "backtest" in form.parts:
-        report.backtests = list(_told(backtests.compare(folder, BACKTEST_ROUNDS, _say)))
+        report.backtests = list(_told(one_strategy.compare(folder, BACKTEST_ROUNDS, _say)))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     _vary(report, form, mix, folder, size)

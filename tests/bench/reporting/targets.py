@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
-from tests.bench import backtests, earlier
+from tests.bench.backtests import earlier, one_strategy
 from tests.bench.results import USUAL_PER_S, BacktestRun, Latency, Memory, Point, Ratio, Report
 
 #: At least so many times each contender's throughput.
@@ -82,8 +82,8 @@ def of(report: Report) -> list[Target]:
 
 def backtest_ratios(runs: Sequence[BacktestRun]) -> list[float]:
     """Return the other contender's CPU over ours, one for each round."""
-    ours = {each.round: each.event_us for each in runs if each.contender in {backtests.OURS, earlier.OURS}}
-    others = {each.round: each.event_us for each in runs if each.contender in {backtests.THEIRS, earlier.EARLIER}}
+    ours = {each.round: each.event_us for each in runs if each.contender in {one_strategy.OURS, earlier.OURS}}
+    others = {each.round: each.event_us for each in runs if each.contender in {one_strategy.THEIRS, earlier.EARLIER}}
     return [theirs / ours[number] for number, theirs in others.items()]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from compose.local.processes import ROOT
 from tasks.errors import RealtimeStrategiesError
-from tests.bench import backtests, earlier
-from tests.bench.earlier import Plan
+from tests.bench.backtests import earlier, one_strategy
+from tests.bench.backtests.earlier import Plan
 from tests.bench.mix import Mix, simulated
 from tests.bench.reporting import table, targets
 from tests.bench.results import BacktestRun, Machine, Report
@@ -28,7 +28,7 @@ def test_a_backtest_is_compared_with_the_other_one_of_its_round():
 
 def test_a_comparison_of_other_signals_is_none():
     with pytest.raises(RealtimeStrategiesError, match="backtrader gives 3 signals, backtest 2"):
-        backtests.refuse_others([BacktestRun("backtest", 1, 10.0, 2), BacktestRun("backtrader", 1, 60.0, 3)])
+        one_strategy.refuse_others([BacktestRun("backtest", 1, 10.0, 2), BacktestRun("backtrader", 1, 60.0, 3)])
 
 
 def test_earlier_code_is_measured_beside_ours_and_gives_the_same(tmp_path: Path):

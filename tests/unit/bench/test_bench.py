@@ -23,11 +23,10 @@ from tasks.history import recordings
 from tasks.protocol import records
 from tasks.protocol.routing import Shard, partition
 from tasks.settings import Settings
-from tests.bench import commands, latencies, metered, pipelines, shards, throughput, varied
+from tests.bench import commands, metered, pipelines, shards, throughput, varied
 from tests.bench.application import ContenderTotals, Desk, Loop, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
-from tests.bench.noise import Noise
 from tests.bench.reporting import table, targets
 from tests.bench.results import ContenderRun, Latency, Machine, Memory, Point, Ratio, Report
 from tests.bench.runs import RunUsage
@@ -242,27 +241,6 @@ def test_memory_is_taken_only_from_what_an_earlier_run_wrote(tmp_path: Path):
     file.write_text("no report")
     with pytest.raises(typer.BadParameter, match=r"hour\.json"):
         commands.read(file)
-
-
-def test_rounds_of_a_latency_become_their_median_and_spread():
-    rounds = [
-        Latency(100.0, 99.0, p50_ms, 2 * p50_ms, [p50_ms], {"ingest": 10 * p50_ms}, Noise(foreign=p50_ms / 100))
-        for p50_ms in (3.0, 1.0, 2.0)
-    ]
-    found = latencies.medians(rounds)
-    assert (found.p50_ms, found.p50_spread, found.p99_spread) == (2.0, Ratio(2.0, 1.0, 3.0), Ratio(4.0, 2.0, 6.0))
-    assert (found.windows_p99_ms, found.cpu_us) == ([3.0, 1.0, 2.0], {"ingest": 20.0})
-    assert found.noise == Noise(foreign=0.03)
-    line = next(target for target in targets.of(report(latency=[found])) if target.what.startswith("p50 at 100"))
-    assert line.spread == (1.0, 3.0)
-
-
-def test_the_tables_say_what_was_measured_how_long_and_beside_what():
-    found = report(form="3 rounds of 5 s", memory_of="2026-01-01; another machine", account=[1.1, 1.3, 1.2])
-    found.noise = {"account": Noise(steal=0.02, foreign=0.01)}
-    text = table.markdown(found)
-    assert "quick form, 3 rounds of 5 s. Memory was measured earlier: 2026-01-01; another machine" in text
-    assert "| account | 1.2 | 1.1 to 1.3 | 3.0% |" in text
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def compare(mix: Mix, folder: Path, plan: Plan, say: Say) -> Iterator[BacktestRu
     for number in range(1, rounds + 1):
         digests = set[str]()
         for name in trees if number % 2 else reversed(trees):
-            once = partial(_compared, name, trees[name], number, files)
+            once = partial(_round, name, trees[name], number, files)
             digest, run = undisturbed(once, lambda each: each[1].noise, say)
             digests.add(digest)
             yield run
@@ -57,7 +57,7 @@ def compare(mix: Mix, folder: Path, plan: Plan, say: Say) -> Iterator[BacktestRu
             raise RealtimeStrategiesError(f"{checkout} gives another digest")
 
 
-def _compared(name: str, tree: Path, number: int, files: tuple[Path, Path]) -> tuple[str, BacktestRun]:
+def _round(name: str, tree: Path, number: int, files: tuple[Path, Path]) -> tuple[str, BacktestRun]:
     """Return the digest, and what an event takes: a recording of one event takes the start's time."""
     meter = NoiseMeter()
     (one, start_s), (all_of_it, all_s) = (_backtest(tree, file) for file in files)
