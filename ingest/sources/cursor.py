@@ -108,7 +108,7 @@ class StreamCursor:
         self.position, self.outdated = position, False
         self._resumes += 1
         self.pull = None
-        self.gaps.count = 0
+        self.gaps.clear()
         self._taken_seq = self.seq
         self._passing.clear()
 
@@ -131,7 +131,7 @@ class StreamCursor:
         if why := self._why_reopen(now_s, connection):
             return CursorStep("reopen", why) if now_s > self._pause_end_s else None
         if self.gaps.count and now_s - self.gaps.compared_s > self._pacing.check_s:
-            self.gaps.compared_s = now_s
+            self.gaps.ask(self.seq, now_s)
             return CursorStep("compare")
         if now_s - self._checked_s > self._pacing.check_s:
             self._checked_s = now_s
@@ -289,9 +289,7 @@ class StreamCursor:
 
         `first_seq` is its first message now. If others use the stream too, nobody can tell theirs from ours any more.
         """
-        forgotten = min(self.gaps.count, first_seq - 1 - self.gaps.after_seq)
-        self.gaps.count = 0
-        return max(0, forgotten)
+        return self.gaps.forgotten(first_seq)
 
     def left(self, end_seq: int) -> int:
         """Return how many messages up to a number are not read; of a stream with wider subjects, at most."""

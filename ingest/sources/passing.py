@@ -11,6 +11,23 @@ class SequenceGaps:
     count: int = 0
     after_seq: int = 0
     compared_s: float = 0.0
+    #: Of them, those that were skipped when the stream was last asked, and up to where it was read then.
+    asked: int = 0
+    asked_seq: int = 0
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.count = self.asked = 0
+
+    def ask(self, seq: int, now_s: float) -> None:
+        """Note that the stream is asked for its first message, when it is read up to `seq`."""
+        self.asked, self.asked_seq, self.compared_s = self.count, seq, now_s
+
+    def forgotten(self, first_seq: int) -> int:
+        """Return how many the stream has forgotten, at most; the answer knows nothing of what was skipped since it was asked."""
+        forgotten = min(self.asked, first_seq - 1 - self.after_seq)
+        self.count, self.asked, self.after_seq = self.count - self.asked, 0, max(self.after_seq, self.asked_seq)
+        return max(0, forgotten)
 
 
 class StreamEndpoint(NamedTuple):
