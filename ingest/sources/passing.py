@@ -17,7 +17,7 @@ class SequenceGaps:
 
     def clear(self) -> None:
         """Forget them."""
-        self.count = self.asked = 0
+        self.count = self.asked = self.asked_seq = 0
 
     def ask(self, seq: int, now_s: float) -> None:
         """Note that the stream is asked for its first message, when it is read up to `seq`."""
