@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from compose.local.stack import Plan, Stack
+from ingest.transport.flush import confirm_published
 from tasks.events import NO_ID, AnyEvent
 from tasks.frames import neutral, parse
 from tasks.frames.model import FrameMetadata
@@ -59,7 +60,7 @@ class SignalSubjects:
     async def _listen(self) -> None:
         client = await nats.connect(self._url)
         subscription = await client.subscribe("signals.>")
-        await client.flush()
+        await confirm_published(client)
         self._listens.set()
         while not self._stop.is_set():
             try:

@@ -12,6 +12,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from ingest.transport.flush import confirm_published
 from tests.support.waiting import HANGS_S
 
 
@@ -75,7 +76,7 @@ async def listening(nats_url: str, subject: str = "binance.>") -> AsyncIterator[
         listener.messages.append((message.subject, message.data))
 
     await client.subscribe(subject, cb=on_message)
-    await client.flush()
+    await confirm_published(client)
     try:
         yield listener
     finally:

@@ -12,6 +12,7 @@ import redis.asyncio as redis
 from ingest.counters import Counters
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay, SignalStreams
+from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
 from tasks.event_loop import end
@@ -105,7 +106,7 @@ async def stage(
         heard.append(message)
 
     await connection.subscribe(f"{settings.namespace}.>", cb=hear)
-    await connection.flush()
+    await confirm_published(connection)
     timings = {"trim_interval_s": trim_interval_s, "answer_s": answer_s}
     on = Stage(settings, client, connection, heard, timings)
     await on.ledger.lease.take()

@@ -11,6 +11,7 @@ import msgspec
 import nats
 from nats.aio.msg import Msg
 
+from ingest.transport.flush import confirm_published
 from tasks.event_loop import new_event_loop
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import load
@@ -64,6 +65,6 @@ async def _listen(take: Take) -> None:
         await message.respond(status(subscription.pending_msgs))
 
     await client.subscribe(STATUS_SUBJECT, cb=on_question)
-    await client.flush()
+    await confirm_published(client)
     await ending.wait()
     await client.close()

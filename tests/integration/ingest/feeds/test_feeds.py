@@ -18,6 +18,7 @@ from compose.local.servers import start_nats
 from ingest.feeds.publisher import FeedConnection
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import SimulationPlan, simulate
+from ingest.transport.flush import confirm_published
 from tasks import frames
 from tasks.errors import NotStoredError, ServerUnavailableError
 from tasks.events import Depth, Trade
@@ -54,7 +55,7 @@ async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds
     async with listening(nats_url) as listener:
         plan = SimulationPlan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
         await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), HANGS_S)
-        await listener.client.flush()
+        await confirm_published(listener.client)
 
         assert 500 < len(listener.messages) < 2000
         for subject, raw in listener.messages:
@@ -142,7 +143,7 @@ async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_gone(nats_url
 
     async with listening(nats_url) as listener, listening(nats_url, "none.>") as ingest:
         subscription = await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
-        await ingest.client.flush()
+        await confirm_published(ingest.client)
         # Given an ingest that is full from the beginning.
         held = 51
         with capture_logs() as entries:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.verdict_publisher import VerdictPublisher
+from ingest.transport.flush import confirm_published
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings
 from tests.support.service import ingest
@@ -56,7 +57,7 @@ class Listener:
         """Return the verdicts and, by the last token of their subjects, the alerts that a sample leads to."""
         self.found[:] = found
         await self.publisher.publish()
-        await self._client.flush()
+        await confirm_published(self._client)
         heard, self._heard = self._heard, []
         verdicts = [VerdictMessage.model_validate_json(data) for subject, data in heard if subject.endswith(".verdict")]
         alerts = {subject: AlertMessage.model_validate_json(data) for subject, data in heard if "-alerts." in subject}
@@ -101,7 +102,7 @@ async def test_a_leading_ingest_publishes_at_once_where_it_is_told_to(nats_url: 
     client = await nats.connect(nats_url)
     subject = f"{namespace}-evaluator.realtime-strategies.verdict"
     heard = await client.subscribe(subject)
-    await client.flush()
+    await confirm_published(client)
     with ingest(nats_url, redis_url, namespace, VERDICT_SUBJECT=subject):
         first = json.loads((await heard.next_msg(timeout=HANGS_S)).data)
     assert (first["verdict"], first["subsystem"]) == ("unknown", "realtime-strategies")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 
@@ -18,8 +19,8 @@ async def test_it_needs_no_queue_and_no_task_of_its_own(nats_url: str, namespace
     subscription = await client.subscribe_directly(namespace, lambda *message: taken.append(bytes(message[2])))
     for number in range(MESSAGES):
         await client.publish(namespace, str(number).encode())
-    await client.flush()  # its answer comes after them
-    assert taken == [str(number).encode() for number in range(MESSAGES)]
     assert asyncio.all_tasks() == before
+    await confirm_published(client)  # its echo comes after them
+    assert taken == [str(number).encode() for number in range(MESSAGES)]
     assert subscription.delivered == subscription.pending_msgs == 0, "nats-py's queue has seen none"
     await client.close()

@@ -9,6 +9,7 @@ import pytest
 import redis
 from nats.js.api import StreamConfig
 
+from ingest.transport.flush import confirm_published
 from tasks.configuration import check
 from tasks.deliver.answers import BLOCKED_WAIT_S, HeldUpError, RefusedError
 from tasks.deliver.signal_fields import decode
@@ -119,7 +120,7 @@ async def test_a_receiver_that_is_not_there_holds_signals_up():
 async def test_nats_gets_a_signal_with_its_id_where_no_stream_takes_it(nats_url, namespace):
     client = await nats.connect(nats_url)
     subscription = await client.subscribe(f"{namespace}.>")
-    await client.flush()
+    await confirm_published(client)
     settings = Settings(nats_url=nats_url, deliver_nats_subject=f"{namespace}.{{strategy}}.{{symbol}}")
     await send(NatsSink(settings, WAIT_S), symbol="BTC/USD")
     message = await subscription.next_msg(timeout=WAIT_S)
@@ -135,7 +136,7 @@ async def test_petrosas_dialect_has_aliases_in_subject_and_intent(nats_url, redi
     keep_aliases(redis_url, namespace, ticker_velocity="price_velocity")
     client = await nats.connect(nats_url)
     subscription = await client.subscribe(f"{namespace}.>")
-    await client.flush()
+    await confirm_published(client)
     settings = Settings(
         nats_url=nats_url,
         redis_url=redis_url,
@@ -155,7 +156,7 @@ async def test_petrosas_dialect_has_aliases_in_subject_and_intent(nats_url, redi
 async def test_petrosas_dialect_names_traces_and_if_asked_revisions(nats_url, redis_url, namespace, revisions):
     client = await nats.connect(nats_url)
     subscription = await client.subscribe(f"{namespace}.>")
-    await client.flush()
+    await confirm_published(client)
     subject = f"{namespace}.{{strategy}}"
     settings = Settings(nats_url=nats_url, redis_url=redis_url, namespace=namespace, deliver_nats_subject=subject)
     sink = NatsSink(settings, WAIT_S, "petrosa", revisions=revisions)
