@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -14,8 +15,12 @@ import msgspec
 import pytest
 
 from ingest.components import Components
+from ingest.sources.cursor import StreamCursor
+from ingest.sources.pull import Pacing
+from ingest.sources.resume import StreamSnapshot
 from tasks import configuration, engine
 from tasks.backtest import Backtest
+from tasks.clients.nats_message import read_metadata
 from tasks.configuration import named_strategies, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
@@ -44,6 +49,8 @@ BACKTEST_CALLS = {"": 110, "@trade": 89}
 #: Of ingest for a frame, from its bytes to the notice of its commit; and of a batch with a single book. When they were
 #: set, there were 60 and 80.
 FRAMES, INGEST_CALLS, BATCH_CALLS = 800, 63, 86
+#: Of what a stream adds to a frame: the reading of what its message says of itself, and the cursor. There were 24.
+STREAM_CALLS = 26
 #: And what the paper account adds.
 ACCOUNT_CALLS = 20
 #: Parameter sets that run side by side.
@@ -185,3 +192,26 @@ def test_a_batch_of_one_book_takes_few_calls(mix: Mix):
     ledger.run("depth", [first], strategies, "c")
     working = calls(lambda: [ledger.run("depth", [book], strategies, "c") for book in later])
     assert len(later) < working < BATCH_CALLS * len(later)
+
+
+def test_a_message_of_a_stream_costs_ingest_few_more_calls():
+    stream = StreamSnapshot("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=2 * FRAMES)
+    cursor = StreamCursor(Pacing(batch=10, silence_s=3.0, pause_s=1.0, check_s=2.0))
+    cursor.note_stream(stream)
+    cursor.resume(Position(stream.source, 0))
+    pending = cursor.prepare_consumer(connection=0)
+    assert cursor.locate(pending, stream, None)
+    assert cursor.opened(pending, 0.0)
+    replies = iter(
+        [b"$JS.ACK.FRAMES.one.1.%d.%d.1700000000000000000.5" % (seq, seq) for seq in range(1, 2 * FRAMES + 1)]
+    )
+    took = 0
+
+    def take() -> None:
+        nonlocal took
+        for reply in itertools.islice(replies, FRAMES):
+            took += cursor.receive(read_metadata(reply), 0, 0.0).deliver
+
+    taking = calls(take)
+    assert took == 2 * FRAMES
+    assert FRAMES < taking < STREAM_CALLS * FRAMES
