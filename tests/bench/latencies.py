@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+import msgspec
+
 from tasks.telemetry import latency
 from tests.bench import pipelines, runs, systems
 from tests.bench.loads import Loads
@@ -67,17 +69,18 @@ def _oversubscribed(warm: Mapping[float, Sequence[Latency]], oversubscribed: Seq
 
 def _warm(rate: float, plan: LatencyPlan, pipeline: Pipeline, loads: Loads, say: Say) -> Latency:
     """Feed at a rate until two windows are alike, then measure."""
-    last: float | None = None
+    last, is_settled = None, False
     for _ in range(plan.most_windows):
         p50_ms = at(rate, plan.window_s, plan.window_s, pipeline, loads).p50_ms
-        if last and p50_ms and abs(p50_ms - last) <= ALIKE * last:
+        is_settled = bool(last and p50_ms and abs(p50_ms - last) <= ALIKE * last)
+        if is_settled:
             break
         last = p50_ms
-    else:
+    if not is_settled:
         say(f"at {rate:g} events/s no two of {plan.most_windows} windows were alike")
     found = undisturbed(lambda: at(rate, plan.seconds, plan.window_s, pipeline, loads), lambda each: each.noise, say)
     say(str(found))
-    return found
+    return msgspec.structs.replace(found, is_settled=is_settled)
 
 
 def at(rate: float, seconds: float, window_s: float, pipeline: Pipeline, loads: Loads) -> Latency:
@@ -145,6 +148,7 @@ def medians(rounds: Sequence[Latency]) -> Latency:
         most(each.noise for each in rounds),
         p50,
         p99,
+        all(each.is_settled for each in rounds),
     )
 
 

@@ -76,6 +76,8 @@ class Latency(msgspec.Struct, frozen=True):
     #: Of the rounds.
     p50_spread: Ratio | None = None
     p99_spread: Ratio | None = None
+    #: Whether two windows one after the other were alike before it was measured.
+    is_settled: bool = True
 
     @property
     def event_us(self) -> float | None:

@@ -50,7 +50,11 @@ def _target(target: targets.Target) -> tuple[str, ...]:
 
 def _latencies(report: Report) -> list[tuple[str, Latency]]:
     start = [report.latency_at_start] if report.latency_at_start else []
-    return [*(("once warm", each) for each in report.latency), *(("from the start on", each) for each in start)]
+    warm = {True: "once warm", False: "before two windows were alike"}
+    return [
+        *((warm[each.is_settled], each) for each in report.latency),
+        *(("from the start on", each) for each in start),
+    ]
 
 
 def _latency(report: Report) -> Rows:

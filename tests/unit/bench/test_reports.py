@@ -30,6 +30,9 @@ def test_the_tables_say_what_was_measured_how_long_and_beside_what():
         MACHINE, quick=True, form="3 rounds of 5 s", account=[1.1, 1.3, 1.2], memory_of="2026-01-01; another machine"
     )
     found.noise = {"account": Noise(steal=0.02, foreign=0.01)}
+    found.latency = [Latency(100.0, 99.0, 1.0, 2.0), Latency(2_000.0, 1_999.0, 3.0, 4.0, is_settled=False)]
     text = table.markdown(found)
+    assert "| 100 | once warm |" in text
+    assert "| 2,000 | before two windows were alike |" in text
     assert "quick form, 3 rounds of 5 s. Memory was measured earlier: 2026-01-01; another machine" in text
     assert "| account | 1.2 | 1.1 to 1.3 | 3.0% |" in text
