@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
 from tasks.frames.subjects import insert
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
@@ -88,6 +90,18 @@ def test_a_shard_reads_and_counts_the_frames_of_its_own_partitions(nats_url, red
         held = [(shard.ready() or {})["held_events"] for shard in shards]
         assert [read_by(shard) for shard in shards] == held == own
         assert all(own)
+
+
+def test_a_servers_mappings_by_name_give_a_publishers_frames_their_partition(redis_url, namespace, tmp_path):
+    lines = [f'"{namespace}.{symbol.lower()}@trade": "{subject(namespace, symbol)}"' for symbol in SYMBOLS]
+    (file := tmp_path / "nats.conf").write_text("mappings {\n%s\n}" % "\n".join(lines))
+    with Instance("mapped") as instance:
+        _, url = start_nats(instance, jetstream=False, options=("--config", str(file)))
+        with sharded(url, redis_url, namespace, tmp_path, 2) as shards:
+            asyncio.run(publish(url, *((f"{namespace}.{symbol.lower()}@trade", frame(symbol)) for symbol in SYMBOLS)))
+            wait_for(partial(counted, shards[0], len(SYMBOLS)), "all frames to be counted")
+            assert sum((shard.ready() or {})["held_events"] for shard in shards) == len(SYMBOLS)
+            assert letters(shards[0]) == []
 
 
 @pytest.mark.parametrize("total", [1, 2])
