@@ -92,7 +92,7 @@ def test_a_shard_reads_and_counts_the_frames_of_its_own_partitions(nats_url, red
         assert all(own)
 
 
-def test_a_servers_mappings_by_name_give_a_publishers_frames_their_partition(redis_url, namespace, tmp_path):
+def test_a_servers_mappings_by_name_give_frames_their_partition(redis_url, namespace, tmp_path):
     lines = [f'"{namespace}.{symbol.lower()}@trade": "{subject(namespace, symbol)}"' for symbol in SYMBOLS]
     (file := tmp_path / "nats.conf").write_text("mappings {\n%s\n}" % "\n".join(lines))
     with Instance("mapped") as instance:
