@@ -18,7 +18,7 @@ from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent, Event, Kind, Venue
-from tasks.frames.model import MAX_SYMBOLS, RefusedFrame, SkippedFrame, StreamName
+from tasks.frames.model import MAX_SYMBOLS, RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
 from tasks.paper import positions_digest, read_accounts
@@ -175,12 +175,11 @@ class Backtest:
         )
 
     def _take(self, line: recordings.RecordingLine, seq: int) -> None:
-        stream = self.shard.stream(line)
-        mine = stream is None or self.shard.claim(stream.symbol)
-        if stream and not mine and not self._all_wants(stream):
+        mine = self.shard.claim_stream(line)
+        if mine is False and not self._all_wants(line):
             return
         outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
-        if stream is None:
+        if mine is None:
             mine = self.shard.claim(outcome.symbol if isinstance(outcome, Event) else "")
         if isinstance(outcome, Event):
             if mine:
@@ -196,12 +195,13 @@ class Backtest:
         names = [name for router in routers for name in router.lanes_of(venue, symbol, kind)]
         return tuple(self._lanes.setdefault(name, _Lane(name.pool, self._version)) for name in names)
 
-    def _all_wants(self, stream: StreamName) -> bool:
-        kind, symbol = stream.kind, stream.symbol
+    def _all_wants(self, line: recordings.RecordingLine) -> bool:
+        stream = self.shard.stream(line)
+        if stream is None or stream.kind is None:
+            return False
         # Whether a book is its symbol's is told by trades as well.
-        return kind is not None and any(
-            pool.wants(symbol, kind) or pool.wants(symbol, "depth") for pool in self._all_router.pools
-        )
+        kinds: tuple[Kind, ...] = (stream.kind, "depth")
+        return any(pool.wants(stream.symbol, kind) for pool in self._all_router.pools for kind in kinds)
 
     def _observe(self, event: AnyEvent) -> None:
         self._counts[FRAMES] += 1

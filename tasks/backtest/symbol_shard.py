@@ -20,6 +20,8 @@ class SymbolShard:
         """Take shard `number`, from 0, of `of`; by itself, everything."""
         self._number, self._of = number, of
         self._is_mine: dict[str, bool] = {}
+        #: By the names of streams, for which the symbol need not be read again.
+        self._is_mine_by_stream: dict[str, bool] = {}
 
     @property
     def is_first(self) -> bool:
@@ -39,6 +41,13 @@ class SymbolShard:
         mine = self._is_mine.get(symbol)
         if mine is None:
             mine = self._is_mine[symbol] = len(self._is_mine) % self._of == self._number
+        return mine
+
+    def claim_stream(self, line: RecordingLine) -> bool | None:
+        """Return whether the symbol of a line's stream is this shard's, as `claim`; None: only the payload can tell."""
+        mine = self._is_mine_by_stream.get(line.stream)
+        if mine is None and (stream := self.stream(line)) is not None:
+            mine = self._is_mine_by_stream[line.stream] = self.claim(stream.symbol)
         return mine
 
     @staticmethod

@@ -36,3 +36,11 @@ def test_the_name_of_a_stream_tells_the_symbol_where_it_can():
     assert named is not None
     assert named.symbol == "BTCUSDT"
     assert SymbolShard.stream(RecordingLine(b"", "nonsense", 0)) is None
+
+
+def test_a_line_belongs_to_whose_symbol_its_stream_names():
+    shards, line = [SymbolShard(number, 2) for number in range(2)], RecordingLine(b"", "ethusdt@trade", 0)
+    assert [shard.claim("BTCUSDT") for shard in shards] == [True, False]
+    assert [[shard.claim_stream(line) for shard in shards] for _ in range(2)] == [[False, True]] * 2
+    assert [shard.claim("ETHUSDT") for shard in shards] == [False, True]
+    assert shards[0].claim_stream(RecordingLine(b"", "nonsense", 0)) is None
