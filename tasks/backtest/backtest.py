@@ -6,19 +6,18 @@ nothing is packed on the way. Records and states do pass through their codec, at
 
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from tasks.backtest.paper_statistics import EventSpans, PaperRow, rows
+from tasks.backtest.paper_statistics import EventSpans, PaperRow, TimeSpan, rows
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent, Event, Kind, Venue
-from tasks.frames.model import MAX_SYMBOLS, RefusedFrame, SkippedFrame
+from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
 from tasks.paper import positions_digest, read_accounts
@@ -76,6 +75,14 @@ class _Lane:
         self.events: list[AnyEvent] = []
 
 
+class _Route(NamedTuple):
+    """What events of one venue, symbol and kind go to."""
+
+    lanes: tuple[_Lane, ...]
+    #: Of the symbol's event times; None: they are counted by the process whose symbol it is.
+    span: TimeSpan | None
+
+
 class Backtest:
     """A ledger in memory and the lanes before it."""
 
@@ -105,15 +112,11 @@ class Backtest:
         self._strategies = {version: registry.running(each) for version, each in chosen.items()}
         self._batch_events = batch_events
         self._lanes: dict[LaneId, _Lane] = {}
-        self._lanes_of = lru_cache(maxsize=MAX_SYMBOLS)(self._look_up)
+        self._routes: dict[tuple[Venue, str, Kind, bool], _Route] = {}
         self._counts = Counts()
+        #: Those that are not in the counts yet.
+        self._events = 0
         self._refusals: dict[str, tuple[int, str]] = {}
-        self._has_paper = any(
-            bound.paper and bound.paper.is_open
-            for pools in self._strategies.values()
-            for strategies in pools.values()
-            for bound in strategies
-        )
         self._spans = EventSpans()
         #: Number of the last line.
         self._seq = 0
@@ -142,6 +145,9 @@ class Backtest:
         progress(self._seq - told)
         for lane in self._lanes.values():
             self._flush(lane)
+        self._counts[FRAMES] += self._events
+        self._counts[EVENTS] += self._events
+        self._events = 0
 
     def part(self) -> BacktestPart:
         """Return this process's part of the result."""
@@ -182,18 +188,24 @@ class Backtest:
         if mine is None:
             mine = self.shard.claim(outcome.symbol if isinstance(outcome, Event) else "")
         if isinstance(outcome, Event):
-            if mine:
-                self._observe(outcome)
-            for lane in self._lanes_of(outcome.venue, outcome.symbol, outcome.kind, mine):
+            route = self._routes.get((outcome.venue, outcome.symbol, outcome.kind, mine)) or self._route(outcome, mine)
+            if route.span is not None:
+                self._events += 1
+                route.span.take(outcome.time_ms)
+                if self._market:
+                    self._market.observe(outcome)
+            for lane in route.lanes:
                 self._put(lane, outcome)
         elif mine:
             self._count_other(outcome, line)
 
-    def _look_up(self, venue: Venue, symbol: str, kind: Kind, mine: bool) -> tuple["_Lane", ...]:  # noqa: FBT001 a part of the key
-        # Kept, to spare each event what the routers look up.
+    def _route(self, event: AnyEvent, mine: bool) -> _Route:  # noqa: FBT001 a part of the key
         routers = (self._router, self._all_router) if mine else (self._all_router,)
-        names = [name for router in routers for name in router.lanes_of(venue, symbol, kind)]
-        return tuple(self._lanes.setdefault(name, _Lane(name.pool, self._version)) for name in names)
+        names = [name for router in routers for name in router.lanes_of(event.venue, event.symbol, event.kind)]
+        lanes = tuple(self._lanes.setdefault(name, _Lane(name.pool, self._version)) for name in names)
+        route = _Route(lanes, self._spans.observe(event) if mine else None)
+        self._routes[event.venue, event.symbol, event.kind, mine] = route
+        return route
 
     def _all_wants(self, line: recordings.RecordingLine) -> bool:
         stream = self.shard.stream(line)
@@ -202,14 +214,6 @@ class Backtest:
         # Whether a book is its symbol's is told by trades as well.
         kinds: tuple[Kind, ...] = (stream.kind, "depth")
         return any(pool.wants(stream.symbol, kind) for pool in self._all_router.pools for kind in kinds)
-
-    def _observe(self, event: AnyEvent) -> None:
-        self._counts[FRAMES] += 1
-        self._counts[EVENTS] += 1
-        if self._has_paper:
-            self._spans.observe(event)
-        if self._market:
-            self._market.observe(event)
 
     def _count_other(self, outcome: SkippedFrame | RefusedFrame, line: recordings.RecordingLine) -> None:
         self._counts[FRAMES] += 1

@@ -4,7 +4,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,11 +12,18 @@ from tasks.paper import ClosedPosition, PositionStatistics, StoredAccount, summa
 from tasks.paper.position_statistics import DAY_MS
 
 
-class TimeSpan(NamedTuple):
+class TimeSpan(msgspec.Struct):
     """The first and the last event time, unix milliseconds."""
 
     first_ms: int
     last_ms: int
+
+    def take(self, time_ms: int) -> None:
+        """Widen it where a time lies outside."""
+        if time_ms > self.last_ms:
+            self.last_ms = time_ms
+        elif time_ms < self.first_ms:
+            self.first_ms = time_ms
 
 
 class EventSpans:
@@ -28,28 +34,24 @@ class EventSpans:
         #: By venue and symbol.
         self.kept: dict[tuple[str, str], TimeSpan] = {}
 
-    def observe(self, event: AnyEvent) -> None:
-        """Take the time of an event in."""
-        found, time_ms = self.kept.get((event.venue, event.symbol)), event.time_ms
-        # Of one millisecond many events come.
-        if found is None or not found.first_ms <= time_ms <= found.last_ms:
-            self._widen((event.venue, event.symbol), time_ms, time_ms)
+    def observe(self, event: AnyEvent) -> TimeSpan:
+        """Take the time of an event in; return the span of its symbol, for the times of later ones."""
+        return self._take((event.venue, event.symbol), event.time_ms)
 
     def add(self, other: "EventSpans") -> None:
         """Add what another process saw."""
         for name, span in other.kept.items():
-            self._widen(name, *span)
+            self._take(name, span.first_ms)
+            self._take(name, span.last_ms)
 
     def of(self, venue: str, symbol: str) -> TimeSpan | None:
         """Return the span of a symbol; None: it had no event."""
         return self.kept.get((venue, symbol))
 
-    def _widen(self, name: tuple[str, str], first_ms: int, last_ms: int) -> None:
-        found = self.kept.get(name)
-        if found is None:
-            self.kept[name] = TimeSpan(first_ms, last_ms)
-        elif first_ms < found.first_ms or last_ms > found.last_ms:
-            self.kept[name] = TimeSpan(min(first_ms, found.first_ms), max(last_ms, found.last_ms))
+    def _take(self, name: tuple[str, str], time_ms: int) -> TimeSpan:
+        span = self.kept.setdefault(name, TimeSpan(time_ms, time_ms))
+        span.take(time_ms)
+        return span
 
 
 class PaperRow(msgspec.Struct):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.backtest import Backtest
-from tasks.backtest.paper_statistics import EventSpans, PaperRow, rows
+from tasks.backtest.paper_statistics import EventSpans, PaperRow, TimeSpan, rows
 from tasks.configuration import read
 from tasks.history import recordings
 from tasks.paper import StoredAccount, SymbolAccount, read_accounts
@@ -83,9 +83,9 @@ def test_no_account_has_no_row():
 def test_spans_of_two_processes_are_those_of_one():
     one, other = spans("BTCUSDT"), spans("ETHUSDT", length_ms=5)
     one.add(other)
-    assert one.of("spot", "ETHUSDT") == (TIME_MS, TIME_MS + 5)
+    assert one.of("spot", "ETHUSDT") == TimeSpan(TIME_MS, TIME_MS + 5)
     one.add(spans("ETHUSDT"))
-    assert one.of("spot", "ETHUSDT") == (TIME_MS, TIME_MS + HOUR_MS)
+    assert one.of("spot", "ETHUSDT") == TimeSpan(TIME_MS, TIME_MS + HOUR_MS)
     assert one.of("usdm", "ETHUSDT") is None
 
 
