@@ -9,7 +9,6 @@ import msgspec
 from pydantic import Field
 
 from tasks.events import AnyEvent, Depth
-from tasks.once_per_event import once_per_event
 from tasks.strategy import Action, Params, Signal, State, Strategy
 
 BUY: Action = "buy"
@@ -179,24 +178,25 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
 
     def _take_side(self, side: BookSide, book: Depth, now_ms: int, action: Action, found: list[LevelFinding]) -> None:
         """Take in one side of a book; add to `found` what its levels say."""
-        quotes, best, worst = _quotes(book, action)
-        levels, best_prices = side.levels, (best, side.best)
+        quotes, levels = book.bids if action == BUY else book.asks, side.levels
+        best, worst = quotes[0][0], quotes[-1][0]
+        best_prices = (best, side.best)
+        shown = {price: quantity for price, quantity in quotes if price in levels}
         # Both from the best price on. Mostly they are equal: then no level is gone, and none has to change its place.
-        shown = sorted(quotes.keys() & levels.keys(), reverse=action == BUY)
         last = list(islice(reversed(levels), side.shown))
-        if shown != last:
+        if list(shown) != last:
             for price in last:
                 # Only where the book reaches beyond it.
-                if price not in quotes and (price > worst if action == BUY else price < worst):
+                if price not in shown and (price > worst if action == BUY else price < worst):
                     self._observe(levels[price], 0.0, now_ms, attacked=price == side.best)
             for price in reversed(shown):
                 levels[price] = levels.pop(price)
-        for price in shown:
+        for price, quantity in shown.items():
             level = levels[price]
             # For how long it had held under attack in the last book that showed it.
             held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
             level.seen_ms = now_ms
-            quantity, attacked = quotes[price], price in best_prices
+            attacked = price in best_prices
             # As it always was, like half of all levels: `_observe` would change no more than this.
             if quantity == level.mean == level.full and quantity and not (level.squares or level.fell_ms):
                 level.books, level.attacked, refilled = level.books + 1, level.attacked or attacked, False
@@ -206,10 +206,10 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 said, distance = self._evaluate(level, held_ms, refilled=refilled), abs(book.mid - price)
                 if said is not None and distance <= self.params.max_distance * book.mid:
                     found.append(LevelFinding(said[0], distance, action, price, level, said[1]))
-        if best not in levels:
-            levels[best] = Level(now_ms, quotes[best], now_ms, 1, quotes[best])
-            shown.append(best)
         side.shown, side.best = len(shown), best
+        if best not in levels:
+            levels[best] = Level(now_ms, quotes[0][1], now_ms, 1, quotes[0][1])
+            side.shown += 1
 
     def _observe(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
         """Take in a level's quantity; return whether that was a refill."""
@@ -276,13 +276,6 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             and (not level.refills_ms or now_ms - level.refills_ms[-1] >= self._window_ms)
             and now_ms - level.said_ms >= self._level_interval_ms
         )
-
-
-@once_per_event
-def _quotes(book: Depth, action: Action) -> tuple[Mapping[float, float], float, float]:
-    """Return the quantities of a side by price, its best price and its worst."""
-    side = book.bids if action == BUY else book.asks
-    return dict(side), side[0][0], side[-1][0]
 
 
 def _signal(found: LevelFinding, book: Depth) -> Signal:
