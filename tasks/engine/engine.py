@@ -14,7 +14,7 @@ import msgspec
 
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import paper_run, strategy_run
-from tasks.engine.paper_run import PaperAccounts
+from tasks.engine.paper_run import PaperAccounts, PaperRun
 from tasks.engine.strategy_run import NO_OUTPUT, StrategyOutput, StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
@@ -81,7 +81,7 @@ def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> t
 class _Stream:
     """Events of one venue, symbol and kind in a batch: what each of them needs."""
 
-    __slots__ = ("gaps", "names", "record", "runs", "taken")
+    __slots__ = ("accounts", "gaps", "names", "record", "runs", "taken")
 
     def __init__(self, names: _FieldNames, record: records.Record) -> None:
         self.names, self.record = names, record
@@ -91,6 +91,8 @@ class _Stream:
         self.taken: list[AnyEvent] = []
         #: By strategy; None before the first event that it is given.
         self.runs: list[StrategyRun | None] = [None] * len(names.states)
+        #: None before the first event.
+        self.accounts: list[PaperRun] | None = None
 
 
 class BatchRun:
@@ -111,7 +113,6 @@ class BatchRun:
         self._streams: dict[tuple[Venue, str, Kind], _Stream] = {}
         #: By name of the field; streams of several kinds or symbols may share one.
         self._states: dict[str, StrategyRun] = {}
-        self._has_accounts = any(each.paper for each in self._strategies)
         self._accounts = PaperAccounts(self._strategies, config_version, held)
         self._clock_ns, self._is_fatal = options.clock_ns, options.is_fatal
         self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
@@ -167,8 +168,10 @@ class BatchRun:
         stream.taken.append(event)
         if stream.record.configuration != self._config_version:
             self._note_configuration(stream.record, event)
-        if self._has_accounts:
-            self._accounts.advance(event, stream.names.accounts, self._record_unreadable)
+        if stream.accounts is None:
+            stream.accounts = self._accounts.of(event, stream.names.accounts, self._record_unreadable)
+        if stream.accounts:
+            self._accounts.advance(event, stream.accounts)
         if self._clock_ns is None:
             for number, strategy in enumerate(self._strategies):
                 self._run_strategy(event, strategy, stream, number)
@@ -286,14 +289,8 @@ class BatchRun:
         return run
 
     def _restored(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> StrategyRun:
-        run = StrategyRun(
-            strategy.for_symbol(event.symbol),
-            strategy.gate,
-            self._held.get(name),
-            self._config_version,
-            self._is_fatal,
-            strategy.name,
-        )
+        own, packed = strategy.for_symbol(event.symbol), self._held.get(name)
+        run = StrategyRun(own, strategy.gate, packed, self._config_version, self._is_fatal, strategy.name)
         if run.unreadable:
             self._record_unreadable(name, run.unreadable, event, strategy.name)
         return run

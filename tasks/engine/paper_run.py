@@ -153,10 +153,10 @@ class PaperAccounts:
         self._price_kind = kinds[0] if kinds else None
         self._best_prices = fills.BEST_PRICES[self._price_kind or "depth"]
         self._by_name: dict[str, PaperRun] = {}
-        self._by_names: dict[tuple[str, ...], tuple[PaperRun, ...]] = {}
+        self._by_names: dict[tuple[str, ...], list[PaperRun]] = {}
 
-    def advance(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> None:
-        """Move the strategies' accounts of these names on: an event is the market's, whatever strategies make of it.
+    def of(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> list[PaperRun]:
+        """Return those of the strategies' accounts of these names that there are; `submit` adds to the list.
 
         `note` is called for an account that can't be gone on with. It is not kept, because it belongs to who keeps this:
         in a cycle of references a batch's events would stay in memory until the garbage collector finds it.
@@ -164,6 +164,10 @@ class PaperAccounts:
         runs = self._by_names.get(names)
         if runs is None:
             runs = self._by_names[names] = self._restored(event, names, note)
+        return runs
+
+    def advance(self, event: AnyEvent, runs: list[PaperRun]) -> None:
+        """Move accounts on by an event, which is the market's, whatever strategies make of it; `runs` is what `of` gave."""
         if event.kind == self._price_kind:
             symbol, time_ms = event.symbol, event.time_ms
             bid, ask = self._best_prices(event)
@@ -175,14 +179,14 @@ class PaperAccounts:
             for run in runs:
                 run.fund(event)
 
-    def _restored(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> tuple[PaperRun, ...]:
+    def _restored(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> list[PaperRun]:
         for bound, name in zip(self._strategies, names, strict=True):
             # An account that was never stored begins with the first signal.
             if name and name not in self._by_name and self._held.get(name) is not None:
                 run = self._by_name[name] = PaperRun(bound, self._held[name], self._config_version)
                 if run.unusable:
                     note(name, run.unusable, event, bound.name)
-        return tuple(self._by_name[name] for name in names if name in self._by_name)
+        return [self._by_name[name] for name in names if name in self._by_name]
 
     def submit(self, bound: BoundStrategy, signals: Iterable[bytes], event: AnyEvent) -> None:
         """Make orders of the signals, the contract's JSON, that a strategy gave for an event."""
@@ -190,7 +194,9 @@ class PaperAccounts:
         run = self._by_name.get(name)
         if run is None:
             run = self._by_name[name] = PaperRun(bound, None, self._config_version)
-            self._by_names.clear()
+            for names, runs in self._by_names.items():
+                if name in names:
+                    runs.append(run)
         run.submit(signals, event)
 
     def save(self, outcome: Outcome) -> None:
