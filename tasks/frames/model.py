@@ -1,5 +1,6 @@
 """Shared by the two frame parsers: metadata of frames, and the rules for books and times."""
 
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -140,9 +141,11 @@ def parse_short_stream(name: str) -> StreamName | None:
 def sides(bids: Sequence[Level], asks: Sequence[Level]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
     """Return both sides of a book, neither of them empty, best first. Raises RefusedError: they are no book."""
     # From the worst ask down to the worst bid every price is below the one before: one pass says that all is well.
-    prices = [level[0] for level in (*asks[::-1], *bids)]
-    if any(map(le, prices, prices[1:])):
-        raise _why_no_book([level[0] for level in bids], [level[0] for level in asks])
+    above = math.inf
+    for price, _ in (*asks[::-1], *bids):
+        if price >= above:
+            raise _why_no_book([level[0] for level in bids], [level[0] for level in asks])
+        above = price
     return tuple(bids), tuple(asks)
 
 
