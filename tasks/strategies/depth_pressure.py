@@ -78,7 +78,7 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
         # A clock that ran back by more than a step was wrong before: go on from the new time.
         state.time_ms = book.time_ms if step_ms < -_LONGEST_STEP_MS else max(state.time_ms, book.time_ms)
         side = _side(state, params.threshold)
-        changed, state.side = side not in {0, state.side}, side
+        changed, state.side = 0 != side != state.side, side
         if changed:
             yield Signal(
                 action="buy" if side > 0 else "sell",
@@ -109,8 +109,9 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
 def _imbalance(book: Depth, levels: int) -> float:
     spread, best_bid, best_ask = book.spread, book.bids[0][0], book.asks[0][0]
     # fsum, because it gives the same float on every Python: sum() adds floats differently since 3.12.
-    bids = fsum([quantity / (1 + (best_bid - price) / spread) for price, quantity in book.bids[:levels]])
-    asks = fsum([quantity / (1 + (price - best_ask) / spread) for price, quantity in book.asks[:levels]])
+    # 1.0, because a float is added to an integer more slowly.
+    bids = fsum([quantity / (1.0 + (best_bid - price) / spread) for price, quantity in book.bids[:levels]])
+    asks = fsum([quantity / (1.0 + (price - best_ask) / spread) for price, quantity in book.asks[:levels]])
     return (bids - asks) / (bids + asks)
 
 

@@ -104,7 +104,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
             return
         state.dominance[-1] = now
         side = self._side(now, self._two_minutes_ago(trade, now, state), state.dominance[0])
-        changed, state.side = side not in {0, state.side}, side
+        changed, state.side = 0 != side != state.side, side
         if changed:
             yield self._signal(now, side, state)
 

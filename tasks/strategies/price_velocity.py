@@ -70,7 +70,7 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
         change = (trade.price / state.prices[0] - 1) * 100
         velocity = change * 60 / self.params.window_s
         side = self._side(velocity, change, trade.price - _price_at(state, second - self.params.window_s // 2), state)
-        changed, state.side = side not in {0, state.side}, side
+        changed, state.side = 0 != side != state.side, side
         if changed:
             straight = _straight(state)
             yield Signal(

@@ -95,7 +95,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
             del state.quantities[0]
         threshold = self.params.threshold
         side = 1 if score > threshold else -1 if score < -threshold else 0
-        changed, state.side = side not in {0, state.side}, side
+        changed, state.side = 0 != side != state.side, side
         if changed:
             yield Signal(
                 action="buy" if side > 0 else "sell",
@@ -136,7 +136,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
         second = trade.time_ms // 1000
         if not state.seconds or second != state.seconds[-1]:
             self._go_to(second, state)
-        (state.bought if trade.side > 0 else state.sold)[-1] += trade.quantity
+        (state.sold if trade.buyer_is_maker else state.bought)[-1] += trade.quantity
         # fsum: summed again each time, so nothing drifts, and rounded once, so every Python gives the same float.
         bought, sold = fsum(state.bought), fsum(state.sold)
         return (bought - sold) / (bought + sold)
