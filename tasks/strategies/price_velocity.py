@@ -69,7 +69,7 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
             return
         change = (trade.price / state.prices[0] - 1) * 100
         velocity = change * 60 / self.params.window_s
-        side = self._side(velocity, change, trade.price - _price_at(state, second - self.params.window_s // 2), state)
+        side = self._side(trade, velocity, change, state)
         changed, state.side = 0 != side != state.side, side
         if changed:
             straight = _straight(state)
@@ -107,20 +107,26 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
 
     def _remember(self, trade: Trade, state: PriceVelocityState) -> None:
         second = trade.time_ms // 1000
+        if not state.seconds or second != state.seconds[-1]:
+            self._go_to(second, state)
+        state.prices[-1] = trade.price
+
+    def _go_to(self, second: int, state: PriceVelocityState) -> None:
+        """Begin a second, or the window; an older trade counts in the newest second."""
         if state.seconds and second <= state.seconds[-1] - self.params.window_s:
             state.seconds, state.prices, state.side = [], [], 0
         if not state.seconds or second > state.seconds[-1]:
             state.seconds.append(second)
-            state.prices.append(trade.price)
+            state.prices.append(0.0)
             while len(state.seconds) > 1 and state.seconds[1] <= second - self.params.window_s:
                 del state.seconds[0], state.prices[0]
-        state.prices[-1] = trade.price
 
-    def _side(self, velocity: float, change: float, second_half: float, state: PriceVelocityState) -> int:
-        direction = 1 if velocity > 0 else -1
-        fast = abs(velocity) > self.params.threshold and abs(change) >= self.params.min_change
-        if fast and direction * second_half > 0:
-            return direction
+    def _side(self, trade: Trade, velocity: float, change: float, state: PriceVelocityState) -> int:
+        if abs(velocity) > self.params.threshold and abs(change) >= self.params.min_change:
+            direction = 1 if velocity > 0 else -1
+            second_half = trade.price - _price_at(state, state.seconds[-1] - self.params.window_s // 2)
+            if direction * second_half > 0:
+                return direction
         return state.side if state.side * velocity >= self.params.threshold / 2 else 0
 
 
