@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -15,9 +14,6 @@ import msgspec
 import pytest
 
 from ingest.components import Components
-from ingest.sources.cursor import StreamCursor
-from ingest.sources.pull import Pacing
-from ingest.sources.resume import StreamSnapshot
 from tasks import configuration, engine
 from tasks.backtest import Backtest
 from tasks.clients.nats_message import read_metadata
@@ -34,6 +30,7 @@ from tasks.protocol.notice import Notice
 from tasks.settings import Settings
 from tests.bench import account
 from tests.bench.mix import Mix, simulated
+from tests.unit.ingest.sources.test_cursor import reading
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +192,7 @@ def test_a_batch_of_one_book_takes_few_calls(mix: Mix):
 
 
 def test_a_message_of_a_stream_costs_ingest_few_more_calls():
-    stream = StreamSnapshot("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=2 * FRAMES)
-    cursor = StreamCursor(Pacing(batch=10, silence_s=3.0, pause_s=1.0, check_s=2.0))
-    cursor.note_stream(stream)
-    cursor.resume(Position(stream.source, 0))
-    pending = cursor.prepare_consumer(connection=0)
-    assert cursor.locate(pending, stream, None)
-    assert cursor.opened(pending, 0.0)
+    cursor = reading(after_seq=0)
     replies = iter(
         [b"$JS.ACK.FRAMES.one.1.%d.%d.1700000000000000000.5" % (seq, seq) for seq in range(1, 2 * FRAMES + 1)]
     )
