@@ -30,7 +30,7 @@ DateMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 Level = tuple[float, float]
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Position of an event in its source. Positions of different sources can't be compared."""
 
     #: What numbers the events: one start of a core-NATS ingest, or one JetStream stream.

@@ -1,5 +1,6 @@
 """The backtest spread over processes by symbol: the same result, sooner."""
 
+import gc
 import os
 import signal
 import time
@@ -134,6 +135,7 @@ class _HelperProcess:
 def _help(answer: "Connection[object, object]", job: BacktestJob, number: int, processes: int) -> None:
     """Run a helper's part of the backtest; Ctrl-C is the first process's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # As the command does: what is there by now stays.
     try:
         backtest = job.backtest(number, processes)
         backtest.work(job.lines(CountingReport()), _stay_while_wanted)

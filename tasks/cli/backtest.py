@@ -1,5 +1,6 @@
 """`./run tasks backtest`: the strategies over recordings, in this process, without servers."""
 
+import gc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,12 +157,17 @@ def run_job(to_run: parallel.BacktestJob, processes: int, report: CountingReport
     """Run a backtest in `processes` processes (0: as `processes_for` chooses), and show its progress."""
     with command_line.progress(err) as progress:
         bar = progress.add_task("lines", total=None)
-        return parallel.run(
-            to_run,
-            processes or parallel.processes_for(to_run.paths),
-            lambda lines: progress.advance(bar, lines),
-            report,
-        )
+        # What is there by now stays. Without this, full collections look through it again and again: 6 % of the time.
+        gc.freeze()
+        try:
+            return parallel.run(
+                to_run,
+                processes or parallel.processes_for(to_run.paths),
+                lambda lines: progress.advance(bar, lines),
+                report,
+            )
+        finally:
+            gc.unfreeze()
 
 
 def _write_page(

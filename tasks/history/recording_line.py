@@ -1,7 +1,7 @@
 """One line of a recording: which stream it is of, and when it was received. Pure."""
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -25,7 +25,7 @@ class LineError(Exception):
         self.reason, self.detail = reason, detail
 
 
-class LinePlace(NamedTuple):
+class LinePlace(msgspec.Struct, frozen=True, gc=False):
     """A file and the number of a line in it, from 1."""
 
     path: Path

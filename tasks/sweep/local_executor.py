@@ -1,5 +1,6 @@
 """Runs slices in processes of this machine."""
 
+import gc
 import os
 import signal
 import time
@@ -147,6 +148,7 @@ def _be_alive(limit_s: float, alive_s: c_double) -> None:
 def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, hang_s: float, alive_s: c_double) -> None:
     """Run slices until the first process is gone; Ctrl-C is its business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # What is there by now stays: full collections need not look through it again and again.
     while True:
         try:
             job = connection.recv()
