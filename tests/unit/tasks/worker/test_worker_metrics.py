@@ -52,6 +52,8 @@ with suppress(ValueError), worker_metrics.counted(ValueError, "worker_failed", "
 registry = CollectorRegistry()
 registry.register(worker_metrics.Collector(directory))
 print(prometheus_client.generate_latest(registry).decode())
+worker_metrics.count = lambda *name, by: print("written", name)
+worker_metrics.committed([DONE, LARGER, DONE, DONE], 0.4)
 print(sorted(file.name for file in directory.iterdir()))
 worker_metrics.stop(directory)
 print(directory.exists())
@@ -98,6 +100,11 @@ def test_batches_of_a_shared_task_count_for_their_pool_and_split_its_time(said):
         'worker_batch_seconds_sum{pool="depth"}': pytest.approx(0.3),
         'worker_batch_seconds_sum{pool="trade"}': pytest.approx(0.3 + 2 * 0.03 + 0.1),
     }
+
+
+def test_a_count_is_written_once_for_all_batches_of_a_task(said):
+    written = [line for line in said if line.startswith("written")]
+    assert len(written) == len(set(written)) > 10
 
 
 def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path):
