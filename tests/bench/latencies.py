@@ -31,10 +31,13 @@ class LatencyPlan(NamedTuple):
     #: Events a second.
     rates: Sequence[float]
     rounds: int
-    #: How long it is measured at each rate, and at the start.
+    #: How long it is measured at each rate, and how long a window is.
     seconds: float
-    start_s: float
     window_s: float
+    #: How long it is measured from the start on; 0: not at all.
+    start_s: float = 0.0
+    #: Events at full speed after a start of which nothing is measured: states grow with the events that they have seen.
+    warm_up: int = 0
     #: How many windows it may take until two are alike.
     most_windows: int = 6
     #: Whether it is also measured with more workers than cores.
@@ -47,16 +50,19 @@ def measure(plan: LatencyPlan, mix: Mix, say: Say) -> LatencyReport:
     warm: dict[float, list[Latency]] = {rate: [] for rate in plan.rates}
     oversubscribed: list[Latency] = []
     for _ in range(plan.rounds):
-        with pipelines.running(Setup(mix, _WORKERS), warm_up=False) as (pipeline, loads):
-            starts.append(at(USUAL_PER_S, plan.start_s, plan.window_s, pipeline, loads))
-            say(f"from the start, {starts[-1]}")
+        with pipelines.running(Setup(mix, _WORKERS), 0 if plan.start_s else plan.warm_up) as (pipeline, loads):
+            if plan.start_s:
+                starts.append(at(USUAL_PER_S, plan.start_s, plan.window_s, pipeline, loads))
+                say(f"from the start, {starts[-1]}")
             for rate in plan.rates:
                 warm[rate].append(_warm(rate, plan, pipeline, loads, say))
         if plan.oversubscribed:
-            with pipelines.running(Setup(mix, _OVERSUBSCRIBED)) as (pipeline, loads):
+            with pipelines.running(Setup(mix, _OVERSUBSCRIBED), plan.warm_up) as (pipeline, loads):
                 oversubscribed.append(_warm(USUAL_PER_S, plan, pipeline, loads, say))
     return LatencyReport(
-        [medians(each) for each in warm.values()], medians(starts), _oversubscribed(warm, oversubscribed)
+        [medians(each) for each in warm.values()],
+        medians(starts) if starts else None,
+        _oversubscribed(warm, oversubscribed),
     )
 
 

@@ -32,15 +32,15 @@ class Setup(NamedTuple):
 
 
 @contextmanager
-def running(setup: Setup, *, warm_up: bool = True) -> Iterator[tuple[Pipeline, Loads]]:
-    """Start it and, if so, warm it up."""
+def running(setup: Setup, warm_up: int = WARM_UP) -> Iterator[tuple[Pipeline, Loads]]:
+    """Start it, and warm it up with so many events at full speed."""
     plan = Plan(setup.workers, environment=setup.environment, redis_options=setup.redis_options)
     strategies = setup.environment.get("STRATEGIES_FILE")
     with Instance("bench") as instance:
         pipeline = Pipeline(instance, plan, lambda where, what: VariedStack(where, what, setup.variant))
         loads = Loads(setup.mix, instance.directory, Path(strategies) if strategies else None)
         if warm_up:
-            runs.run(pipeline, loads.next(WARM_UP))
+            runs.run(pipeline, loads.next(warm_up))
         yield pipeline, loads
 
 

@@ -94,8 +94,8 @@ class LatencyReport(msgspec.Struct, frozen=True):
     #: At each rate, once it is warm.
     warm: list[Latency]
     #: From the start of the processes on.
-    start: Latency
-    #: p50 with four processes of workers over that with two, at 2,000 events/s.
+    start: Latency | None
+    #: p50 with two more workers than cores over that with one a core, at 2,000 events/s.
     oversubscribed: Ratio | None
 
 

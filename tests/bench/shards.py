@@ -58,7 +58,7 @@ def _run(mix: Mix, folder: Path, shard: Shard, symbols: Shard, rate: float, seco
     setup = Setup(own, environment=_environment(folder, shard))
 
     def once() -> RunUsage:
-        with pipelines.running(setup, warm_up=False) as (pipeline, loads):
+        with pipelines.running(setup, 0) as (pipeline, loads):
             if shard.number:
                 _start_first(pipeline)
             runs.run(pipeline, loads.next(WARM_UP))
