@@ -147,7 +147,8 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.cpu_ratios = throughput.ratios(report.rounds, lambda run: run.event_us)
     if "latency" in form.parts:
         found = latencies.measure(_latency_plan(form), mix, _say)
-        report.latency, report.latency_at_start, report.oversubscribed = found.warm, found.start, found.oversubscribed
+        report.latency, report.latency_at_start = found.warm, found.start
+        report.oversubscribed, report.oversubscribed_p99 = found.oversubscribed, found.oversubscribed_p99
     if "account" in form.parts:
         report.account = _ratios(report, "account", account.ratios(mix, ACCOUNT_ROUNDS, _say))
     if "api" in form.parts:

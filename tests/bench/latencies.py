@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -62,14 +62,17 @@ def measure(plan: LatencyPlan, mix: Mix, say: Say) -> LatencyReport:
     return LatencyReport(
         [medians(each) for each in warm.values()],
         medians(starts) if starts else None,
-        _oversubscribed(warm, oversubscribed),
+        _oversubscribed(warm, oversubscribed, lambda each: each.p50_ms),
+        _oversubscribed(warm, oversubscribed, lambda each: each.p99_ms),
     )
 
 
-def _oversubscribed(warm: Mapping[float, Sequence[Latency]], oversubscribed: Sequence[Latency]) -> Ratio | None:
-    """Return p50 with more workers than cores over that with one a core, of each round."""
-    pairs = zip(oversubscribed, warm.get(USUAL_PER_S, ()), strict=False)
-    ratios = [many.p50_ms / few.p50_ms for many, few in pairs if many.p50_ms and few.p50_ms]
+def _oversubscribed(
+    warm: Mapping[float, Sequence[Latency]], oversubscribed: Sequence[Latency], of: Callable[[Latency], float | None]
+) -> Ratio | None:
+    """Return what is `of` a latency with more workers than cores, over that with one a core, of each round."""
+    pairs = [(of(many), of(few)) for many, few in zip(oversubscribed, warm.get(USUAL_PER_S, ()), strict=False)]
+    ratios = [many_ms / few_ms for many_ms, few_ms in pairs if many_ms and few_ms]
     return Ratio.of(ratios) if ratios else None
 
 

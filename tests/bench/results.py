@@ -95,8 +95,9 @@ class LatencyReport(msgspec.Struct, frozen=True):
     warm: list[Latency]
     #: From the start of the processes on.
     start: Latency | None
-    #: p50 with two more workers than cores over that with one a core, at 2,000 events/s.
+    #: With two more workers than cores over one a core, at 2,000 events/s: p50, and p99.
     oversubscribed: Ratio | None
+    oversubscribed_p99: Ratio | None
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -173,6 +174,7 @@ class Report(msgspec.Struct):
     latency_at_start: Latency | None = None
     #: p50 with four processes of workers over that with two, at 2,000 events/s.
     oversubscribed: Ratio | None = None
+    oversubscribed_p99: Ratio | None = None
     #: The engine's CPU with the paper account over that without it, one of each round.
     account: list[float] = []
     #: Ingest's CPU an event with the HTTP API over that without it, one of each round.

@@ -15,7 +15,7 @@ RATIOS = {"bare_loop": 0.75, "celery": 25.0, "faststream": 3.0, "faststream_in_m
 OVERHEAD = 1.25
 #: By events a second: p50 and p99 in ms, once it is warm.
 LATENCY_MS = {100.0: (2.5, 5.0), USUAL_PER_S: (2.0, 7.0), 10_000.0: (10.0, 40.0)}
-#: With two more workers than cores, p50 at most so many times that with one a core.
+#: With two more workers than cores, p50 and p99 at most so many times those with one a core.
 OVERSUBSCRIBED = 1.3
 #: "No episode": p99 of every window at most so many times that of the window in the middle.
 EPISODE = 3.0
@@ -70,6 +70,7 @@ def of(report: Report) -> list[Target]:
         *_scale(report.points),
         *_latency(report.latency),
         _of_ratio("p50 with two more workers than cores over one a core", report.oversubscribed, OVERSUBSCRIBED),
+        _of_ratio("p99 with two more workers than cores over one a core", report.oversubscribed_p99, OVERSUBSCRIBED),
         *_delay(report.points),
         _cost("engine's CPU with the paper account over without", report.account, ACCOUNT),
         _cost("ingest's CPU an event with the HTTP API over without", report.api, API),
