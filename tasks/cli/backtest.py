@@ -159,15 +159,12 @@ def run_job(to_run: parallel.BacktestJob, processes: int, report: CountingReport
         bar = progress.add_task("lines", total=None)
         # What is there by now stays. Without this, full collections look through it again and again: 6 % of the time.
         gc.freeze()
-        try:
-            return parallel.run(
-                to_run,
-                processes or parallel.processes_for(to_run.paths),
-                lambda lines: progress.advance(bar, lines),
-                report,
-            )
-        finally:
-            gc.unfreeze()
+        return parallel.run(
+            to_run,
+            processes or parallel.processes_for(to_run.paths),
+            lambda lines: progress.advance(bar, lines),
+            report,
+        )
 
 
 def _write_page(

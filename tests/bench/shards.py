@@ -20,6 +20,8 @@ from tests.bench.systems import START_S, Pipeline
 #: A whole exchange: so many (venue, symbol), with so many events a second in all.
 SYMBOLS, PER_S = 2_000, 40_000.0
 SHARDS = 4
+#: What the run of each is called in the report.
+POINT = "shard of four"
 #: By which feeds publish frames, and of a pool's lanes.
 _FRAME_PARTITIONS, _LANES = 64, 32
 #: For the first shard alone, in which ratios are measured; there it uses no whole core, so that nothing has to wait.
@@ -39,7 +41,7 @@ def one_after_the_other(mix: Mix, folder: Path, seconds: float, say: Say) -> Ite
     """Yield a run of each shard, in which its quarter of the events comes. Raises LocalStackError."""
     for number in range(SHARDS):
         shard = Shard(number, SHARDS)
-        yield Point("shard of four", number, _run(mix, folder, shard, shard, PER_S / SHARDS, seconds, say))
+        yield Point(POINT, number, _run(mix, folder, shard, shard, PER_S / SHARDS, seconds, say))
 
 
 def ratios(mix: Mix, folder: Path, seconds: float, rounds: int, say: Say) -> Iterator[RoundRatio]:

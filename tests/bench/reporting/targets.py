@@ -6,6 +6,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
+from tests.bench import shards
 from tests.bench.backtests import earlier, one_strategy
 from tests.bench.results import USUAL_PER_S, BacktestRun, Latency, Memory, Point, Ratio, Report
 
@@ -37,6 +38,8 @@ BACKTEST = 3.0
 EARLIER = 1.25
 #: Ingest's CPU an event in a shard of four over that in the only one.
 SHARD = 1.1
+#: Of the events/s that are offered to a shard of a whole exchange: of four seconds, the last event may come 0.2 s later.
+KEEPS_UP = 0.95
 #: "Flat": the second half of the time adds at most this part.
 FLAT = 0.02
 _ROLES = ("ingest", "worker")
@@ -75,6 +78,7 @@ def of(report: Report) -> list[Target]:
         _cost("engine's CPU with the paper account over without", report.account, ACCOUNT),
         _cost("ingest's CPU an event with the HTTP API over without", report.api, API),
         _cost("ingest's CPU an event in a shard of four over the only one's", report.shard, SHARD),
+        _exchange(report.points),
         _of_rounds("CPU of an event on backtrader over our backtest's", backtest_ratios(report.backtests), BACKTEST),
         _of_rounds("a backtest's CPU an event with earlier code over ours", backtest_ratios(report.earlier), EARLIER),
         _flat(report.memory),
@@ -161,6 +165,13 @@ def _delay(points: Sequence[Point]) -> Iterator[Target]:
 def _cost(what: str, ratios: Sequence[float], target: float) -> Target:
     spread = (min(ratios), max(ratios)) if ratios else None
     return Target(what, median(ratios) if ratios else None, "at most", target, spread)
+
+
+def _exchange(points: Sequence[Point]) -> Target:
+    each_per_s = shards.PER_S / shards.SHARDS
+    parts = [point.run.events_per_s / each_per_s for point in points if point.what == shards.POINT]
+    what = f"the slowest shard's part of its {each_per_s:,.0f} events/s of a whole exchange"
+    return Target(what, min(parts) if parts else None, "at least", KEEPS_UP)
 
 
 def _flat(memory: Memory | None) -> Target:

@@ -1,5 +1,6 @@
 """`python -m tasks backtest` as it is called: from a pipe, of a damaged file, with its signals in a file."""
 
+import gc
 import gzip
 import json
 import os
@@ -10,7 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tasks import configuration
+from tasks.backtest import parallel
+from tasks.cli import backtest
 from tasks.cli.main import app
+from tasks.history.input_report import CountingReport
 from tasks.scoring import strategy_returns
 from tests.support.market import SIGNALS, SKEW, SYMBOLS, write_market
 from tests.support.starting import start
@@ -204,3 +209,11 @@ def test_frames_of_which_no_strategy_takes_any_are_told_with_their_kinds(strateg
         assert (ran.returncode, f"none was used: kinds {kinds}." in ran.stderr.decode()) == (0, True), ran.stderr
     assert "note: 1 frame of kind kline was skipped: to use them, name kline in a pool's" in ran.stderr.decode()
     assert b"none was used" not in run(str(tmp_path / "market.jsonl")).stderr
+
+
+def test_collections_pass_over_what_was_there_before_a_backtest(monkeypatch: pytest.MonkeyPatch):
+    frozen = [gc.get_freeze_count()]
+    monkeypatch.setattr(parallel, "run", lambda *_: frozen.append(gc.get_freeze_count()))
+    backtest.run_job(parallel.BacktestJob([], configuration.read(ROOT / "tasks/strategies.toml")), 1, CountingReport())
+    before, meanwhile = frozen
+    assert meanwhile > before
