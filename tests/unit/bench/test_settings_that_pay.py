@@ -13,7 +13,7 @@ from ingest import service
 from tasks.settings import Settings
 
 
-def test_a_worker_prefetches_nothing_and_keeps_no_list_of_unacknowledged_tasks():
+def test_a_worker_prefetches_no_task_and_keeps_no_list_of_its_own():
     settings = tasks.celery.app.conf
     assert settings.worker_disable_prefetch
     assert settings.broker_transport_options["ack_emulation"] is False
@@ -25,12 +25,12 @@ def test_answers_of_redis_are_read_by_hiredis():
 
 
 @pytest.mark.parametrize("started", [worker_process_init, worker_ready])
-def test_a_workers_collections_pass_over_what_was_there_at_its_start(started):
+def test_a_workers_collections_pass_over_what_was_there_before(started):
     assert tasks.celery._freeze in [receiver() for _, receiver in started.receivers]
     assert freezes(tasks.celery._freeze)
 
 
-def test_ingests_collections_pass_over_what_was_there_at_its_start(monkeypatch: pytest.MonkeyPatch):
+def test_ingests_collections_pass_over_what_was_there_before(monkeypatch: pytest.MonkeyPatch):
     frozen: list[int] = []
 
     class Service:
