@@ -74,7 +74,7 @@ def _bench(
         bool, typer.Option("--quick", help="Throughput, latency and the paper account only, in less than a minute.")
     ] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}; repeatable.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the throughput.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of throughput and latency.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="About how long each run takes.")] = None,
     memory_s: Annotated[float, typer.Option(min=10, help="How long memory is watched.")] = 3600,
     memory_from: Annotated[
