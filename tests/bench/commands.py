@@ -47,10 +47,10 @@ class Form(NamedTuple):
 QUICK_S, QUICK_WINDOW_S = 4.0, 1.0
 #: In the long form: the start, and each window.
 START_S, WINDOW_S = 60.0, 5.0
-#: Events before the latency is measured: half as many as in the start's minute, and as many.
-QUICK_WARM_UP, WARM_UP = 60_000, round(START_S * USUAL_PER_S)
+#: Events before the latency is measured: a quarter of those in the start's minute, and as many.
+QUICK_WARM_UP, WARM_UP = 30_000, round(START_S * USUAL_PER_S)
 #: They are short, and the ratio is that of two of them.
-ACCOUNT_ROUNDS = 5
+QUICK_ACCOUNT_ROUNDS, ACCOUNT_ROUNDS = 3, 5
 #: Each is a run without the API and one with it.
 API_ROUNDS = 5
 BACKTEST_ROUNDS = 5
@@ -58,7 +58,7 @@ SHARD_ROUNDS = 3
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 #: In runs of a second, our throughput over the bare loop's was a tenth lower than in runs of four.
-QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 2.0, (USUAL_PER_S,), is_quick=True)
+QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.75, (USUAL_PER_S,), is_quick=True)
 LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, USUAL_PER_S, 10_000.0))
 
 
@@ -150,7 +150,8 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.latency, report.latency_at_start = found.warm, found.start
         report.oversubscribed, report.oversubscribed_p99 = found.oversubscribed, found.oversubscribed_p99
     if "account" in form.parts:
-        report.account = _ratios(report, "account", account.ratios(mix, ACCOUNT_ROUNDS, _say))
+        rounds = QUICK_ACCOUNT_ROUNDS if form.is_quick else ACCOUNT_ROUNDS
+        report.account = _ratios(report, "account", account.ratios(mix, rounds, _say))
     if "api" in form.parts:
         report.api = _ratios(report, "api", api.ratios(mix, size, API_ROUNDS, _say))
     if "shards" in form.parts:
@@ -168,7 +169,7 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
 def _latency_plan(form: Form) -> LatencyPlan:
     if form.is_quick:
         plan = LatencyPlan(form.rates, form.rounds, QUICK_S, QUICK_WINDOW_S, oversubscribed=False)
-        return plan._replace(warm_up=QUICK_WARM_UP)
+        return plan._replace(warm_up=QUICK_WARM_UP, most_windows=3)
     return LatencyPlan(form.rates, form.rounds, 3 * form.seconds, WINDOW_S, START_S, WARM_UP)
 
 
