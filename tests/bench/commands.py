@@ -168,8 +168,15 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
 
 def _latency_plan(form: Form) -> LatencyPlan:
     if form.is_quick:
-        plan = LatencyPlan(form.rates, form.rounds, QUICK_S, QUICK_WINDOW_S, oversubscribed=False)
-        return plan._replace(warm_up=QUICK_WARM_UP, most_windows=3)
+        return LatencyPlan(
+            form.rates,
+            form.rounds,
+            QUICK_S,
+            QUICK_WINDOW_S,
+            warm_up=QUICK_WARM_UP,
+            most_windows=3,
+            oversubscribed=False,
+        )
     return LatencyPlan(form.rates, form.rounds, 3 * form.seconds, WINDOW_S, START_S, WARM_UP)
 
 

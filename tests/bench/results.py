@@ -172,7 +172,7 @@ class Report(msgspec.Struct):
     latency: list[Latency] = []
     #: From the start of the processes on.
     latency_at_start: Latency | None = None
-    #: p50 with four processes of workers over that with two, at 2,000 events/s.
+    #: With two more workers than cores over one a core, at 2,000 events/s: p50, and p99.
     oversubscribed: Ratio | None = None
     oversubscribed_p99: Ratio | None = None
     #: The engine's CPU with the paper account over that without it, one of each round.
