@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
+from ingest.lanes.task_routing import TaskRoute
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
@@ -20,6 +23,7 @@ from tasks.protocol.task_name import TASK_NAME
 
 #: Celery's options of a task without callbacks.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+log = structlog.get_logger()
 _pack = msgspec.msgpack.Encoder().encode
 _to_json = msgspec.json.Encoder().encode
 
@@ -33,24 +37,46 @@ class OutgoingTask(NamedTuple):
     headers: Mapping[str, str] = {}
     #: How often its batches have been sent, this time included.
     tries: int = 1
+    route: TaskRoute = TaskRoute()
 
 
 class CeleryPublisher:
-    """Publishes each task to the queue of its first batch's pool."""
+    """Publishes each task to the queue of one worker, or to that of its first batch's pool."""
 
     def __init__(self, broker: Redis, queue_prefix: str, origin: str) -> None:
         """`origin` names the sender in each task."""
         self._broker, self._queue_prefix, self._origin = broker, queue_prefix, origin
+        #: Whether Redis lets us write to the queues of single workers. Permissions of before there were any do not.
+        self._may_prefer = True
 
     async def send(self, tasks: Sequence[OutgoingTask]) -> None:
         """Put tasks into their queues, in one round trip.
 
         Raises what Redis raises; any of them may have arrived all the same.
         """
+        try:
+            await self._push(tasks)
+        except NoPermissionError:
+            preferred = [task for task in tasks if task.route.queue or task.route.abandoned]
+            if not self._may_prefer or not preferred:
+                raise
+            self._may_prefer = False
+            log.warning(
+                "no permission for the queues of single workers: tasks go to those of pools", key=self._key("worker.*")
+            )
+            await self._push(preferred)
+
+    async def _push(self, tasks: Sequence[OutgoingTask]) -> None:
         async with self._broker.pipeline(transaction=False) as pipe:
             for task in tasks:
-                pipe.lpush(f"{self._queue_prefix}{task.carried[0].pool}", message(task, self._origin))
+                if task.route.abandoned and self._may_prefer:
+                    pipe.delete(self._key(task.route.abandoned))
+                queue = self._may_prefer and task.route.queue
+                pipe.lpush(self._key(queue or task.carried[0].pool), message(task, self._origin))
             await pipe.execute()
+
+    def _key(self, queue: str) -> str:
+        return f"{self._queue_prefix}{queue}"
 
 
 def message(task: OutgoingTask, origin: str) -> bytes:

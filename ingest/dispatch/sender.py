@@ -17,9 +17,10 @@ from ingest.dispatch.noticed_lanes import NoticedLanes
 from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.dispatch.stored_positions import is_behind, report_damaged
 from ingest.lanes import Lanes, task_packing
-from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
+from ingest.lanes.contention import MAX_HOLD_BACK_S
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
+from ingest.lanes.task_routing import TaskRouter
 from ingest.ledger import IngestLedger, LanePositions
 from ingest.sources.base import Source
 from tasks.clients.redis_client import FAILED
@@ -53,8 +54,7 @@ class Sender:
         self.refusals = RedisRefusals()
         self._noticed = NoticedLanes(ledger, lanes, lambda: self.epoch, self._settle)
         self._sending: set[asyncio.Task[None]] = set()
-        self._tasks = itertools.count(1)
-        self._contention = ContentionEstimator()
+        self._router = TaskRouter(lanes.router.shard.number)
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
         #: Pools of which something waits for room: when there is some, a commit, a timer or `poll` calls `pump`.
@@ -82,8 +82,7 @@ class Sender:
             self.epoch.number, layout, configuration, lambda stored: self._source.begin(stored, mine)
         )
         self.epoch = claimed.epoch
-        # What was in flight is not any more, and nobody will say so.
-        self._contention = ContentionEstimator()
+        self._router.restart()
         self.refusals.begin()
         if claimed.start is None:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
@@ -156,7 +155,7 @@ class Sender:
         return tasks
 
     def _is_contended(self, group: task_packing.PoolGroup) -> bool:
-        slows = self._contention.slows(group, time.monotonic())
+        slows = self._router.is_contended(group, time.monotonic())
         if slows and not self._waiting:
             self._waiting = True
             asyncio.get_running_loop().call_later(MAX_HOLD_BACK_S, self._wait_no_longer)
@@ -184,16 +183,9 @@ class Sender:
         carried = [self._batch(lane) for lane in lanes]
         events = [item for lane in lanes for item in lane.flight]
         span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
-        number, now_s = next(self._tasks), time.monotonic()
-        for lane in lanes:
-            self._contention.lost(lane.task)
-            lane.sent(now_s, number)
-        workforce = self.conditions.workforce()
-        if lanes[0].tries == 1 and workforce and (group := workforce.group(lanes[0].id.pool)):
-            self._contention.sent(number, group, len(lanes), len(events), now_s)
-        return OutgoingTask(
-            carried, describe([item.stream[1] for item in events]), tries=max(lane.tries for lane in lanes)
-        ), span
+        route = self._router.send(lanes, self.conditions.workforce(), time.monotonic())
+        described = describe([item.stream[1] for item in events])
+        return OutgoingTask(carried, described, tries=max(lane.tries for lane in lanes), route=route), span
 
     async def _publish(self, tasks: Sequence[tuple[OutgoingTask, tracing.Span]]) -> None:
         if not self._ledger.lease.held:
@@ -237,13 +229,14 @@ class Sender:
 
     def _settle(self, name: LaneId, position: Position, *, noticed: bool) -> None:
         lane, now_s = self.lanes[name], time.monotonic()
+        task = lane.task
         sent_s = lane.sent_s[0] if lane.sent_s and lane.tries == 1 else None
         done = self.lanes.settle(name, position, now_s, noticed=noticed)
         if done:
             self.refusals.committed(name)
             came = ((item.ingested_at_ns, item.time_ms) for item in done)
             self._counters.committed(time.time_ns(), came)
-            self._contention.committed(lane.task, now_s)
+            self._router.committed(task, now_s)
             if sent_s is not None:
                 self._counters.round_trip_s.add(now_s - sent_s)
             self.pump()
@@ -257,6 +250,10 @@ class Sender:
         """
         async with self._asking:
             now_s = time.monotonic()
+            left_behind = self._router.left_behind(self.conditions.workforce())
+            for lane in self.lanes:
+                if lane.flight and lane.task in left_behind:
+                    lane.ended(now_s)
             lanes = [lane for lane in self.lanes if all_lanes or lane.overdue(now_s)]
             if lanes or all_lanes:  # of more shards than partitions, one has no lanes, and an epoch all the same
                 await self._ask(lanes)

@@ -17,4 +17,5 @@ __all__ = [
     "rtt_estimator",
     "symbol_cap",
     "task_packing",
+    "task_routing",
 ]

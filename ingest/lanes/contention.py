@@ -6,15 +6,18 @@ Ingest can't know which it is, so it is measured: how long a task takes that has
 one takes while others run, by the same number of events. One of each is tried every second.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ingest.lanes.task_packing import PoolGroup
 
 #: The fixed cost of a task, in events: a task of n events takes about as long as n + TASK_EVENTS events by themselves.
 TASK_EVENTS = 10
-#: Two tasks at once are worth it while each takes less than so many times as long as alone. With cores of their own it
-#: is 1.0; where two workers, ingest and servers shared two cores it was 1.4 to 1.9.
-SLOWER = 1.2
+#: Two tasks at once are worth it while each takes less than so many times as long as alone: who waits for one in flight
+#: waits half of it on average, and then takes its own time. Where two workers, ingest and servers shared two cores it
+#: was 2.0 to 3.2, four workers 3.5 to 6.6; with cores of their own it is 1.0, and what a cold cache adds.
+SLOWER = 1.5
 TRY_EVERY_S = 1.0
 #: No task is held back for others longer than that.
 MAX_HOLD_BACK_S = 0.025
@@ -64,6 +67,11 @@ class ContentionEstimator:
     def __init__(self) -> None:
         self._groups: dict[PoolGroup, _GroupTimings] = {}
         self._sent_tasks: dict[int, _SentTask] = {}
+
+    @property
+    def groups_in_flight(self) -> Iterator[PoolGroup]:
+        """The group of each task in flight."""
+        return (each.group for each in self._sent_tasks.values())
 
     def sent(self, task: int, group: PoolGroup, batches: int, events: int, now_s: float) -> None:
         """Note that task number `task` goes out, with so many batches and events, at `now_s` (monotonic seconds).

@@ -60,7 +60,7 @@ class Lane:
         self.tries = 0
         #: Where each batch leads that was sent from `prev` on: one of them was committed, or none.
         self._ends: set[int] = set()
-        #: The task that its last copy travels in; batches that share a task have the same number.
+        #: The task that its last copy travels in; batches that share a task have the same number. 0: none is in flight.
         self.task = 0
         self._configuration = ""
         #: How many runs were seen to have started and not completed, and since when there were no more and no fewer.
@@ -253,7 +253,7 @@ class Lane:
         self._forget_flight()
 
     def _forget_flight(self) -> None:
-        self.flight, self.sent_s, self.tries, self._incomplete_starts = [], [], 0, 0
+        self.flight, self.sent_s, self.tries, self.task, self._incomplete_starts = [], [], 0, 0, 0
 
     def _put_back(self, items: list[LaneEvent]) -> None:
         for item in reversed(items):

@@ -11,6 +11,7 @@ from itertools import chain
 
 from ingest.lanes.lane import Lane
 from tasks.protocol.batches import MAX_BATCH_BYTES
+from tasks.protocol.task_name import WORKER_QUEUE_PREFIX
 
 #: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come
 #: back, and a process has its next one at hand before it has done with this one. Of fewer, more gather while they wait.
@@ -29,6 +30,7 @@ class Workforce:
     def __init__(self, workers: Iterable[tuple[Collection[str], int]]) -> None:
         """Take the pools and the processes of each."""
         self._workers = [(frozenset(served), count) for served, count in workers]
+        self._own_queues: dict[PoolGroup, list[str]] = {}
         self._counted: dict[PoolGroup, int] = {}
         self._groups = {pool: group for group in self._find_groups() for pool in group}
 
@@ -42,6 +44,15 @@ class Workforce:
         if pools not in self._counted:
             self._counted[pools] = sum(count for served, count in self._workers if served.issuperset(pools))
         return self._counted[pools]
+
+    def own_queues(self, group: PoolGroup) -> Sequence[str]:
+        """Return the queues, by name, of those workers that have one of their own and serve a group of pools."""
+        if group not in self._own_queues:
+            serving = chain.from_iterable(
+                served for served, count in self._workers if count and served.issuperset(group)
+            )
+            self._own_queues[group] = sorted({queue for queue in serving if queue.startswith(WORKER_QUEUE_PREFIX)})
+        return self._own_queues[group]
 
     def group(self, pool: str) -> PoolGroup | None:
         """Return the pools that the same workers serve as this one, itself among them; None: no worker serves it."""

@@ -1,4 +1,4 @@
-"""The names of Celery tasks, in the messages of any version, and of the queue that is no pool's."""
+"""The names of Celery tasks, in the messages of any version, and of the queues that are no pool's."""
 
 from collections.abc import Collection
 
@@ -6,8 +6,15 @@ TASK_NAME = "tasks.process"
 #: A slice of a sweep.
 RESEARCH_TASK_NAME = "tasks.research"
 RESEARCH_QUEUE = "research"
+#: How the queue begins that one worker alone takes tasks from. No pool's name has a dot.
+WORKER_QUEUE_PREFIX = "worker."
 
 
 def runs_sweeps_alone(queues: Collection[str]) -> bool:
     """Whether a worker that takes tasks from these queues does nothing but sweeps: no pool can count on it."""
     return set(queues) == {RESEARCH_QUEUE}
+
+
+def worker_queue(node: str) -> str:
+    """Return the queue of the worker that Celery knows as `node`; workers of the same name share it."""
+    return f"{WORKER_QUEUE_PREFIX}{node}"

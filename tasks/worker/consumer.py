@@ -13,9 +13,11 @@ from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.dispatcher import EventDispatcher
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import Queue
 
 from tasks.errors import SettingsError
 from tasks.protocol.queue_entry import RefusedEntry
+from tasks.protocol.task_name import RESEARCH_QUEUE, worker_queue
 from tasks.settings import load, mask
 from tasks.worker import control_commands
 from tasks.worker.entries import control_answers, transport
@@ -53,11 +55,15 @@ class WorkerConsumer(CeleryConsumer):
         alone = {"without_mingle": True, "without_gossip": True}
         super().__init__(*arguments, **options | {"worker_options": (options.get("worker_options") or {}) | alone})
         _refuse_unbounded(self.pool)
+        queues = self.app.amqp.queues
+        if RESEARCH_QUEUE not in queues.consume_from:  # a batch would wait there for a slice to end
+            # Not declared: Redis would keep the binding of a worker that never comes back.
+            queues.select_add(Queue(worker_queue(self.hostname), no_declare=True))
         try:
             # Celery gives every worker of a machine the same name, unless told otherwise.
             name = f"{self.hostname}/{os.getpid()}"
             self._status_server = WorkerStatusServer(
-                load(), name, sorted(self.app.amqp.queues.consume_from), solo=isinstance(self.pool, SoloPool)
+                load(), name, sorted(queues.consume_from), solo=isinstance(self.pool, SoloPool)
             )
         except SettingsError as error:
             _cannot_start(str(error))

@@ -1,0 +1,90 @@
+"""Decides which queue each task goes to, and notes what comes of it. Pure: time is an argument, in monotonic seconds.
+
+A task goes to the queue of its pool, which all workers of the pool read: Redis hands it to the one that has waited
+longest. So at small loads they take turns, and each finds that the processor's caches hold nothing of it any more. A
+small task that has the workers to itself therefore goes to the queue of one worker, always the same. Nothing relies on
+that: what is sent again goes to the pool's queue, and from then on another worker is preferred.
+"""
+
+import itertools
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ingest.lanes.contention import ContentionEstimator
+from ingest.lanes.lane import Lane
+from ingest.lanes.task_packing import FULL_EVENTS, PoolGroup, Workforce
+
+
+class TaskRoute(NamedTuple):
+    """Where a task goes."""
+
+    #: The queue of one worker; empty: the pool's.
+    queue: str = ""
+    #: The queue of a worker in vain; what it may hold of these batches is not needed any more. Empty: none.
+    abandoned: str = ""
+
+
+class TaskRouter:
+    """Numbers the tasks of an epoch, and chooses the queue of each."""
+
+    def __init__(self, shard: int) -> None:
+        """Take the shard's number: each begins with another worker."""
+        self._shard = shard
+        self._numbers = itertools.count(1)
+        self._contention = ContentionEstimator()
+        #: The task that each group sent last to the queue of a worker, and that queue.
+        self._preferred: dict[PoolGroup, tuple[int, str]] = {}
+        #: How often a group has changed the worker that it prefers.
+        self._changes: dict[PoolGroup, int] = {}
+
+    def restart(self) -> None:
+        """Forget what is in flight: another epoch begins."""
+        self._contention = ContentionEstimator()
+        self._preferred.clear()
+
+    def send(self, lanes: Sequence[Lane], workforce: Workforce | None, now_s: float) -> TaskRoute:
+        """Note that the batches in flight in these lanes go out in one task; return where to."""
+        number = next(self._numbers)
+        again = {lane.task for lane in lanes if lane.task}
+        abandoned = max(map(self._lose, again), default="")
+        for lane in lanes:
+            lane.sent(now_s, number)
+        group = workforce.group(lanes[0].id.pool) if workforce else None
+        if not workforce or not group or again:
+            return TaskRoute(abandoned=abandoned)
+        events = sum(len(lane.flight) for lane in lanes)
+        is_alone = not any(workforce.processes(group[0], other[0]) for other in self._contention.groups_in_flight)
+        self._contention.sent(number, group, len(lanes), events, now_s)
+        return TaskRoute(self._prefer(number, group, workforce) if is_alone and events < FULL_EVENTS else "")
+
+    def committed(self, task: int, now_s: float) -> None:
+        """Note that a batch of a task is committed."""
+        self._contention.committed(task, now_s)
+
+    def is_contended(self, group: PoolGroup, now_s: float) -> bool:
+        """Whether a small task should wait until no other of its group is in flight. Asked when there is one."""
+        return self._contention.slows(group, now_s)
+
+    def left_behind(self, workforce: Workforce | None) -> Collection[int]:
+        """Return the tasks that were sent to the queue of a worker which is gone; each may be committed all the same."""
+        if not workforce:
+            return ()
+        return {task for group, (task, queue) in self._preferred.items() if queue not in workforce.own_queues(group)}
+
+    def _prefer(self, task: int, group: PoolGroup, workforce: Workforce) -> str:
+        queues = workforce.own_queues(group)
+        if len(queues) <= 1:
+            return ""
+        queue = queues[(self._shard + self._changes.get(group, 0)) % len(queues)]
+        self._preferred[group] = task, queue
+        return queue
+
+    def _lose(self, task: int) -> str:
+        """Forget a task of which something is sent again; return the queue of the worker that it was sent to, or nothing."""
+        self._contention.lost(task)
+        for group, (sent, queue) in self._preferred.items():
+            if sent == task:
+                del self._preferred[group]
+                self._changes[group] = self._changes.get(group, 0) + 1
+                return queue
+        return ""
