@@ -250,10 +250,8 @@ class Sender:
         """
         async with self._asking:
             now_s = time.monotonic()
-            left_behind = self._router.left_behind(self.conditions.workforce())
-            for lane in self.lanes:
-                if lane.flight and lane.task in left_behind:
-                    lane.ended(now_s)
+            for lane in self._router.left_behind(self.lanes, self.conditions.workforce()):
+                lane.ended(now_s)
             lanes = [lane for lane in self.lanes if all_lanes or lane.overdue(now_s)]
             if lanes or all_lanes:  # of more shards than partitions, one has no lanes, and an epoch all the same
                 await self._ask(lanes)

@@ -7,7 +7,7 @@ that: what is sent again goes to the pool's queue, and from then on another work
 """
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ingest.lanes.contention import ContentionEstimator
@@ -65,11 +65,12 @@ class TaskRouter:
         """Whether a small task should wait until no other of its group is in flight. Asked when there is one."""
         return self._contention.slows(group, now_s)
 
-    def left_behind(self, workforce: Workforce | None) -> Collection[int]:
-        """Return the tasks that were sent to the queue of a worker which is gone; each may be committed all the same."""
+    def left_behind(self, lanes: Iterable[Lane], workforce: Workforce | None) -> list[Lane]:
+        """Return those lanes whose batches in flight were sent to the queue of a worker that is gone."""
         if not workforce:
-            return ()
-        return {task for group, (task, queue) in self._preferred.items() if queue not in workforce.own_queues(group)}
+            return []
+        gone = {task for group, (task, queue) in self._preferred.items() if queue not in workforce.own_queues(group)}
+        return [lane for lane in lanes if lane.task in gone]
 
     def _prefer(self, task: int, group: PoolGroup, workforce: Workforce) -> str:
         queues = workforce.own_queues(group)

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
+from ingest.lanes.task_routing import TaskRoute
 from tasks import configuration
 from tasks.configuration import Configuration
 from tasks.events import Position
@@ -22,7 +23,7 @@ from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, trade
 from tests.support.ledger import EPOCH, SOURCE, start_epoch
-from tests.support.sending import send
+from tests.support.sending import TO_POOL, send
 from tests.support.service import get
 from tests.support.waiting import wait_for
 
@@ -116,9 +117,10 @@ class Channels:
         keys: LedgerKeys,
         lanes_a_task: int = 1,
         runs: Configuration = CONFIGURATION,
+        route: TaskRoute = TO_POOL,
     ) -> None:
         self._client, self._settings, self._keys, self._runs = client, settings, keys, runs
-        self._lanes_a_task = lanes_a_task
+        self._lanes_a_task, self._route = lanes_a_task, route
         self._seqs: Counter[int] = Counter()
         self._rounds = 0
         start_epoch(client, keys)
@@ -134,7 +136,11 @@ class Channels:
         for _ in range(rounds):
             self._rounds += 1
             sent = [self._next(lane) for lane in range(LANES)]
-            send(self._settings, *(sent[at : at + self._lanes_a_task] for at in range(0, LANES, self._lanes_a_task)))
+            send(
+                self._settings,
+                *(sent[at : at + self._lanes_a_task] for at in range(0, LANES, self._lanes_a_task)),
+                route=self._route,
+            )
             wait_for(lambda: self.counters().get("batches") == self._rounds * LANES, "the commits")
             send(self._settings, sent[-1:])
             wait_for(lambda: self.counters().get("fenced") == self._rounds, "the copy to be refused")

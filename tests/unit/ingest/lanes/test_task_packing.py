@@ -144,6 +144,17 @@ def test_a_workforce_counts_the_processes_that_serve_all_of_some_pools():
     assert [workforce.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
+def test_a_workforce_names_the_queues_of_the_workers_that_serve_all_of_a_group():
+    served = [({"A", "B", "worker.y"}, 1), ({"A", "B", "worker.x"}, 1), ({"A", "worker.z"}, 1)]
+    without = [({"A", "B"}, 2), ({"A", "B", "worker.dead"}, 0), ({"A", "B", "worker.x"}, 4)]
+    workforce = Workforce([*served, *without])
+    assert [workforce.own_queues(tuple(group)) for group in ("AB", "A", "C")] == [
+        ["worker.x", "worker.y"],
+        ["worker.x", "worker.y", "worker.z"],
+        [],
+    ]
+
+
 def test_pools_that_the_same_workers_serve_are_a_group():
     workforce = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
     assert [workforce.group(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
