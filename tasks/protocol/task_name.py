@@ -15,6 +15,6 @@ def runs_sweeps_alone(queues: Collection[str]) -> bool:
     return set(queues) == {RESEARCH_QUEUE}
 
 
-def worker_queue(node: str) -> str:
-    """Return the queue of the worker that Celery knows as `node`; workers of the same name share it."""
-    return f"{WORKER_QUEUE_PREFIX}{node}"
+def worker_queue(worker: str) -> str:
+    """Return the queue that this worker alone takes tasks from, by the name in its heartbeat."""
+    return f"{WORKER_QUEUE_PREFIX}{worker}"

@@ -55,13 +55,12 @@ class WorkerConsumer(CeleryConsumer):
         alone = {"without_mingle": True, "without_gossip": True}
         super().__init__(*arguments, **options | {"worker_options": (options.get("worker_options") or {}) | alone})
         _refuse_unbounded(self.pool)
-        queues = self.app.amqp.queues
+        # Celery gives every worker of a machine the same name, unless told otherwise.
+        name, queues = f"{self.hostname}/{os.getpid()}", self.app.amqp.queues
         if RESEARCH_QUEUE not in queues.consume_from:  # a batch would wait there for a slice to end
             # Not declared: Redis would keep the binding of a worker that never comes back.
-            queues.select_add(Queue(worker_queue(self.hostname), no_declare=True))
+            queues.select_add(Queue(worker_queue(name), no_declare=True))
         try:
-            # Celery gives every worker of a machine the same name, unless told otherwise.
-            name = f"{self.hostname}/{os.getpid()}"
             self._status_server = WorkerStatusServer(
                 load(), name, sorted(queues.consume_from), solo=isinstance(self.pool, SoloPool)
             )

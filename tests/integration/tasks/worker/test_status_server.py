@@ -172,8 +172,8 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
 def test_a_stopped_worker_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
         [seen] = wait_for(lambda: heartbeats.read(client, keys), f"the worker{one.process.tail()}")
-        queues = ["trade", "worker.worker-1@test"]
-        assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", queues, 2)
+        name = f"worker-1@test/{one.process.pid}"
+        assert (seen.name, seen.queues, seen.processes) == (name, ["trade", f"worker.{name}"], 2)
         assert abs(seen.clock_ahead_s) < HANGS_S
         assert len(list(tmp_path.glob("realtime-strategies-*"))) == 1
         one.process.terminate()
