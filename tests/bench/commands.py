@@ -54,7 +54,7 @@ QUICK_ACCOUNT_ROUNDS, ACCOUNT_ROUNDS = 3, 5
 #: Each is a run without the API and one with it.
 API_ROUNDS = 5
 BACKTEST_ROUNDS = 5
-SHARD_ROUNDS = 3
+SHARD_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 #: In runs of a second, our throughput over the bare loop's was a tenth lower than in runs of four.
