@@ -99,7 +99,7 @@ def _restart(world: "World") -> None:
 
 
 def _lose_queues(world: "World") -> None:
-    for queue in world.queues:
+    for queue in world.roster.queues:
         world.redis.data.pop(queue, None)
 
 

@@ -42,6 +42,8 @@ from tests.simulation.servers.redis_client import AsyncClient, BlockingClient, R
 
 #: Ticks are rarer than the real ones, because each costs the simulation as much as a batch.
 TICK_S = 0.25
+#: How often ingest asks which workers there are, where that changes.
+PROBE_WORKERS_S = 1.0
 #: How long a run may take.
 RUN_LIMIT_S = 2.0
 
@@ -78,6 +80,19 @@ def active_configuration(chosen: Settings, link: RedisLink) -> ActiveConfigurati
     return ActiveConfiguration(store, workload.configuration())
 
 
+class KnownWorkers:
+    """What one ingest process knows of the workers."""
+
+    def __init__(self, ask: Callable[[], Workforce | None]) -> None:
+        """`ask` returns the workers; None: nobody knows them."""
+        self._ask = ask
+        self.workforce = ask()
+
+    async def ask(self) -> None:
+        """Find out which workers there are now."""
+        self.workforce = self._ask()
+
+
 class SimulatedIngest(Service):
     """One ingest process."""
 
@@ -87,12 +102,15 @@ class SimulatedIngest(Service):
         partitions: int,
         redis: AsyncClient,
         nats: NatsClient,
-        workforce: Workforce | None,
+        workers: KnownWorkers,
         configuration: ActiveConfiguration | FixedConfiguration,
         log: Callable[[str], None],
+        *,
+        probes_workers: bool,
     ) -> None:
-        super().__init__(_components(chosen, partitions, redis, nats, workforce, configuration))
+        super().__init__(_components(chosen, partitions, redis, nats, workers, configuration))
         self._log, self._nats = log, nats
+        self._probe = {"worker_probe": (PROBE_WORKERS_S, workers.ask)} if probes_workers else {}
 
     async def run(self) -> int:
         """Lead or stand by, until something ends it; then its supervisor starts it again."""
@@ -117,6 +135,7 @@ class SimulatedIngest(Service):
             "notices": (RETRY_S, components.notice_listener.follow),
             "source": (TICK_S, self._poll_source),
             "lease": (RENEW_S, components.ledger.lease.renew),
+            **self._probe,
         }
         if isinstance(components.active_configuration, ActiveConfiguration):
             steps["configurations"] = (CHECKPOINT_S, components.active_configuration.restore)
@@ -132,7 +151,7 @@ def _components(
     partitions: int,
     redis: AsyncClient,
     nats: NatsClient,
-    workforce: Workforce | None,
+    workers: KnownWorkers,
     configuration: ActiveConfiguration | FixedConfiguration,
 ) -> Any:
     it = SimpleNamespace(settings=chosen, lifecycle=Lifecycle(), counters=Counters(), nats=_HeldConnection(nats))
@@ -152,14 +171,14 @@ def _components(
     it.sender = Sender(
         it.lanes, it.ledger, CeleryPublisher(it.ledger.servers.broker, chosen.celery_prefix, "ingest"), it.counters,
         it.active_configuration, it.source,
-        SenderConditions(RUN_LIMIT_S, lambda: workforce, on_restart=it.checkpoints.forget),
+        SenderConditions(RUN_LIMIT_S, lambda: workers.workforce, on_restart=it.checkpoints.forget),
     )  # fmt: skip
     it.steps = StepRunner(it.connectivity, it.sender.refusals)
     it.frame_handler = FrameHandler(
         it.lanes, it.counters, it.refused, it.sender.offer, lambda _: None, counts=parts or chosen.shard.number == 0,
         reader=FrameReader(misplaced=parts.refuse if parts else None),
     )  # fmt: skip
-    _add_bystanders(it, nats)
+    _add_bystanders(it, nats, workers)
     return it
 
 
@@ -176,11 +195,11 @@ def _source(chosen: Settings, nats: "_HeldConnection", lanes: Lanes, subjects: S
     return source
 
 
-def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
+def _add_bystanders(it: SimpleNamespace, nats: Any, workers: KnownWorkers) -> None:
     """Add what follows the others, and in place of what is not simulated something that does nothing."""
     breaker: Any = SimpleNamespace(on_notice=_nothing)
     it.notice_listener = NoticeListener(
-        it.ledger, it.sender, breaker, it.active_configuration, it.connectivity, _nothing
+        it.ledger, it.sender, breaker, it.active_configuration, it.connectivity, workers.ask
     )
     it.symbols = SimpleNamespace(load=_true)
     it.server_probe = SimpleNamespace(check_servers=_nothing)

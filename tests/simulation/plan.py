@@ -64,6 +64,9 @@ FATAL = 0.15
 PARTITIONED = 0.25
 PARTITIONED_FROM = 300_000_000_000
 FRAME_PARTITIONS = 8
+#: How many seeds have workers with a queue of their own each, which ingest knows of late; before this one none has.
+OWN_QUEUES = 0.5
+OWN_QUEUES_FROM = 400_000_000_000
 #: Those after which ingest and workers need the real configuration.
 RECONFIGURES = {"set", "kill", "revive", "pause", "configurations lost"}
 #: What plain NATS loses frames by.
@@ -91,6 +94,9 @@ class Plan:
     calm_from_s: float = CALM_FROM_S
     #: By how many partitions frames are published, of which shards read their own; 0: by none.
     frame_partitions: int = 0
+    #: Whether each worker has a queue of its own, too, and ingest learns late which workers there are. Else it always
+    #: knows, if it counts them at all, and they have none.
+    has_own_queues: bool = False
 
     @cached_property
     def is_complete(self) -> bool:
@@ -128,7 +134,7 @@ class Plan:
         """Return it in a line."""
         source = "stream" if self.is_stream else "core"
         return (
-            f"{source}, {self.shards} shards with {self.ingests} ingests each, {self.workers} workers, "
+            f"{source}, {self.shards} shards with {self.ingests} ingests each, {self.workers} workers{self._with_queues}, "
             f"{self.partitions} partitions, {len(self.frames)} frames{self._by_partition}, signals "
             f"{'kept' if self.keeps_signals else 'plain'}, {len(self.faults)} faults, {self.weather}"
         )
@@ -136,6 +142,10 @@ class Plan:
     @property
     def _by_partition(self) -> str:
         return f" by {self.frame_partitions} partitions" if self.frame_partitions else ""
+
+    @property
+    def _with_queues(self) -> str:
+        return " with queues of their own" if self.has_own_queues else ""
 
     @classmethod
     def of(cls, seed: int, random: Random, *, operated: bool) -> "Plan":
@@ -168,6 +178,7 @@ class Plan:
                 [*(Fault(random.random() * LAST_FAULT_S, kind) for kind in chosen), *actions], key=lambda f: f.at_s
             ),
             frame_partitions=_frame_partitions(seed),
+            has_own_queues=seed >= OWN_QUEUES_FROM and Random(f"queues of {seed}").random() < OWN_QUEUES,
         )
 
 

@@ -26,6 +26,8 @@ class Outcome(NamedTuple):
     events: int
     #: Faults that happened, and calls that the network lost or held up.
     faults: int
+    #: How many tasks went to the queue of one worker.
+    own_tasks: int
     #: How many callbacks ran.
     steps: int
     #: In virtual time.
@@ -70,4 +72,5 @@ def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> O
     hits = world.redis_network.hits + world.nats_network.hits
     warnings = [f"log: {each}" for each in logs if each["log_level"] not in {"debug", "info"}] if violation else []
     trace = [str(plan), *world.trace.lines(), *warnings] if violation or keep_trace else []
-    return Outcome(seed, len(plan.frames), world.faults + hits, scheduler.steps, scheduler.now_s, violation, trace)
+    took = (world.faults + hits, world.roster.own_tasks, scheduler.steps, scheduler.now_s)
+    return Outcome(seed, len(plan.frames), *took, violation, trace)

@@ -2,22 +2,28 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
 from typing import Any
 
 import msgspec
 import redis
 
+from ingest.lanes.task_packing import Workforce
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent
 from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
+from tasks.protocol.task_name import worker_queue
 from tasks.worker import runner
 from tasks.worker.strategy_cache import StrategyCache
 from tests.simulation import workload
-from tests.simulation.scheduler import blocking
+from tests.simulation.plan import Plan
+from tests.simulation.scheduler import Process, blocking
 from tests.simulation.servers.redis_client import BlockingClient, RedisLink
 
 #: How long a worker waits for a task before it looks whether its connection stands.
@@ -25,6 +31,9 @@ WAIT_S = 3.0
 RETRY_S = 0.2
 #: How often it looks whether the ledger has lost configurations: more often than a real one.
 RESTORE_S = 3.0
+#: Within which times ingest learns that a worker has started or ended: from a notice or a probe, or once its heartbeat
+#: is too old. A batch is overdue after one second at the earliest.
+LEARNS_WITHIN_S = (0.3, 3.0, 11.0)
 
 
 class _Entry(msgspec.Struct):
@@ -46,6 +55,74 @@ def payload(message: bytes) -> bytes:
 
 class ProcessEndedError(Exception):
     """The process ends in the middle of a run."""
+
+
+class Roster:
+    """The workers that live, the queues that they take tasks from, and those that ingest can know of."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        queue_prefix: str,
+        random: Random,
+        later: Callable[[float, Callable[[], None]], None],
+        tell: Callable[[], None],
+    ) -> None:
+        """`later` calls something so many seconds later; `tell` publishes the notice that the workers have changed."""
+        self._plan, self._prefix, self._random, self._later, self._tell = plan, queue_prefix, random, later, tell
+        self._pool_queues = [self._key(pool) for pool in workload.STRATEGIES]
+        #: By the name of a process: how many times it has come as another pod, with a name of its own.
+        self._pods = Counter[str]()
+        #: The name of the queue that each worker has for itself.
+        self._own: dict[Process, str] = {}
+        #: By queue: how many workers take tasks from it, as far as ingest can know.
+        self._known = Counter[str]()
+        #: All queues that there ever were.
+        self.queues = list(self._pool_queues)
+        #: How many tasks went to the queue of one worker.
+        self.own_tasks = 0
+
+    def _key(self, queue: str) -> bytes:
+        return f"{self._prefix}{queue}".encode()
+
+    def join(self, process: Process) -> Sequence[bytes]:
+        """Return the keys of the queues that a worker which starts takes tasks from.
+
+        Its own has the name that it had, or in half of the cases a new one, as that of a new pod has.
+        """
+        if not self._plan.has_own_queues:
+            return self._pool_queues
+        if not self._pods[process.name] or self._random.random() < 0.5:
+            self._pods[process.name] += 1
+        self._own[process] = queue = worker_queue(f"{process.name.split()[1]}-{self._pods[process.name]}")
+        self._learn(queue, 1)
+        self.queues.append(self._key(queue))
+        return [*self._pool_queues, self._key(queue)]
+
+    def leave(self, process: Process) -> None:
+        """Note that a worker has ended; what is in its queue stays there."""
+        if queue := self._own.pop(process, None):
+            self._learn(queue, -1)
+
+    def _learn(self, queue: str, more: int) -> None:
+        within_s = self._random.choice(LEARNS_WITHIN_S)
+        self._later(within_s * self._random.random(), partial(self._become_known, queue, more))
+
+    def _become_known(self, queue: str, more: int) -> None:
+        self._known[queue] += more
+        if self._random.random() < 0.5:
+            self._tell()
+
+    def workforce(self) -> Workforce | None:
+        """Return the workers that ingest can know of; None where it counts none."""
+        pools = list(workload.STRATEGIES)
+        if self._plan.has_own_queues:
+            return Workforce(([*pools, queue], 1) for queue, count in self._known.items() for _ in range(count))
+        return Workforce([(pools, 1)] * self._plan.workers) if self._plan.counts_workers else None
+
+    def on_task(self, queue: bytes) -> None:
+        """Count a task."""
+        self.own_tasks += queue not in self._pool_queues
 
 
 class SimulatedWorker:

@@ -9,16 +9,23 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from ingest.lanes.task_packing import Workforce
 from tasks.events import AnyEvent
 from tasks.ledger import LedgerKeys, script
 from tasks.protocol.batches import Batch
+from tasks.protocol.notice import WORKERS_NOTICE
 from tests.simulation import afterwards, faults, workload
 from tests.simulation.ending import Ending
 from tests.simulation.follower import Follower
 from tests.simulation.given_up import GivenUp
 from tests.simulation.in_force import ConfigurationsInForce
-from tests.simulation.ingest_process import FixedConfiguration, SimulatedIngest, active_configuration, settings, shards
+from tests.simulation.ingest_process import (
+    FixedConfiguration,
+    KnownWorkers,
+    SimulatedIngest,
+    active_configuration,
+    settings,
+    shards,
+)
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.plan import Plan
 from tests.simulation.reference import Reference
@@ -30,7 +37,7 @@ from tests.simulation.servers.network import Network
 from tests.simulation.servers.redis_client import AsyncClient, RedisLink
 from tests.simulation.servers.redis_server import RedisServer
 from tests.simulation.trace import BEGIN, Trace
-from tests.simulation.worker_process import ProcessEndedError, SimulatedWorker
+from tests.simulation.worker_process import ProcessEndedError, Roster, SimulatedWorker
 
 KEYS = LedgerKeys("rs")
 #: A supervisor starts again what ended after this.
@@ -84,10 +91,14 @@ class World:
         self.deadly: dict[int, int] = {}
         self.problem: BaseException | None = None
         prefix = settings("core", shards(1)[0]).celery_prefix
-        self.queues = [f"{prefix}{pool}".encode() for pool in workload.STRATEGIES]
+        self.roster = Roster(plan, prefix, self.random, self.later, self._tell_of_workers)
 
     def _on_task(self, queue: bytes, message: bytes) -> None:
         self.recent.append((queue.decode(), message))
+        self.roster.on_task(queue)
+
+    def _tell_of_workers(self) -> None:
+        self.redis.execute("PUBLISH", KEYS.notices, WORKERS_NOTICE)
 
     def log(self, who: str, text: str) -> None:
         """Add a line to the trace."""
@@ -150,8 +161,9 @@ class World:
             link = RedisLink(self.redis, self.redis_network)
             configuration = active_configuration(chosen, link) if self.plan.is_reconfigured else FixedConfiguration()
             ingest = self.ingests[process] = SimulatedIngest(
-                chosen, self.pool_partitions, client, nats, self._workforce(), configuration, log
-            )
+                chosen, self.pool_partitions, client, nats, KnownWorkers(self.roster.workforce), configuration, log,
+                probes_workers=self.plan.has_own_queues,
+            )  # fmt: skip
             return ingest
 
         async def main() -> None:
@@ -162,15 +174,13 @@ class World:
         self.log(process.name, "starts")
         self.scheduler.start(process, main)
 
-    def _workforce(self) -> Workforce | None:
-        if not self.plan.counts_workers:
-            return None
-        return Workforce([(list(workload.STRATEGIES), 1)] * self.plan.workers)
-
     def start_worker(self, number: int) -> None:
         """Start a worker process."""
         process = Process(f"worker {number}")
         self.workers.append(process)
+        queues = self.roster.join(process)
+        if self.plan.has_own_queues:
+            self.log(process.name, f"starts, with the queue {queues[-1].decode()}")
 
         async def main() -> None:
             link = RedisLink(self.redis, self.redis_network)
@@ -179,7 +189,7 @@ class World:
             worker = SimulatedWorker(
                 link,
                 KEYS.namespace,
-                self.queues,
+                queues,
                 log,
                 eager=eager,
                 is_reconfigured=self.plan.is_reconfigured,
@@ -217,6 +227,7 @@ class World:
         self.ingests.pop(process, None)
         if process in self.workers:
             self.workers.remove(process)
+            self.roster.leave(process)
 
     def later(self, after_s: float, action: Callable[[], Any]) -> None:
         """Do something later, as nobody's deed."""
