@@ -20,7 +20,7 @@ class TaskRoute(NamedTuple):
 
     #: The queue of one worker; empty: the pool's.
     queue: str = ""
-    #: The queue of a worker in vain; what it may hold of these batches is not needed any more. Empty: none.
+    #: The queue of the worker that did not commit them; what it may hold of these batches is not needed any more. Empty: none.
     abandoned: str = ""
 
 

@@ -86,10 +86,11 @@ def _until(outcomes: Iterator[Outcome], minutes: float | None) -> Iterator[Outco
 
 
 def _report(outcomes: Iterable[Outcome]) -> int:
-    seeds = events = faults = violations = 0
+    seeds = events = faults = own_tasks = violations = 0
     began_s = time.monotonic()
     for outcome in outcomes:
         seeds, events, faults = seeds + 1, events + outcome.events, faults + outcome.faults
+        own_tasks += outcome.own_tasks
         # Of several that fail the first one tells most.
         for line in outcome.trace if violations == 0 else ():
             command_line.echo(line)
@@ -98,7 +99,8 @@ def _report(outcomes: Iterable[Outcome]) -> int:
             command_line.echo(f"seed {outcome.seed}: {outcome.violation}")
     took_s = time.monotonic() - began_s
     command_line.echo(
-        f"{seeds:,} {'seed' if seeds == 1 else 'seeds'}, {events:,} events, {faults:,} faults, {violations:,} violations, {took_s:,.0f} s"
+        f"{seeds:,} {'seed' if seeds == 1 else 'seeds'}, {events:,} events, {faults:,} faults, "
+        f"{own_tasks:,} tasks to single workers, {violations:,} violations, {took_s:,.0f} s"
     )
     return int(violations > 0)
 

@@ -3,6 +3,7 @@
 A mutation replaces a few words of a script, or a function. Each is a mistake that somebody could make.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from ingest.frame_handler import FrameHandler
 from ingest.lanes import lane
 from ingest.lanes.lane import Lane
 from ingest.lanes.lanes import Lanes
+from ingest.lanes.task_routing import TaskRoute, TaskRouter
 from ingest.ledger import ledger as ingest_ledger
 from ingest.ledger import stored_shard
 from ingest.relay import relay
@@ -136,12 +138,27 @@ def _frame_of_one_shard(stored: Mapping[str, bytes | None]) -> list[LastFrame]:
     return _frames_read({where: stored[where]})
 
 
+def _send_where_it_was(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> TaskRoute:
+    before, queues = lanes[0].task, self.__dict__.setdefault("_queues", {})
+    queue = _route(self, lanes, workforce, now_s).queue or queues.get(before, "")
+    queues[lanes[0].task] = queue
+    return TaskRoute(queue)
+
+
+def _wait_for_the_worker(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> TaskRoute:
+    route = _route(self, lanes, workforce, now_s)
+    for each in lanes if route.queue else ():
+        each.check_s = math.inf
+    return route
+
+
 _deliver = FrameHandler.deliver
 _find = StrategyCache.find
 _take_notice = NoticeListener._take
 _begin = resume.begin
 _frames_read = stored_shard.frames_read
 _publish_plainly = relay.Relay._publish_plainly
+_route = TaskRouter.send
 _tails = resume.tails_before_losses
 _classify = Record.classify
 
@@ -213,10 +230,15 @@ PLANTED: dict[str, Plant] = {
     "an event is given up after three runs": _patch(lane, "max_starts", lambda _: 3),
     "a third of the frames of plain NATS is lost": _patch(FrameHandler, "deliver", _lose_a_third),
     "frames of others are passed while ours wait": _patch(Passing, "check", lambda _, __, end: end),
+    "a batch goes again and again to the worker that is gone": _patch(TaskRouter, "send", _send_where_it_was),
+    "a batch for one worker is waited for while that one lives": _patch(TaskRouter, "send", _wait_for_the_worker),
 }
 #: A seed that finds each, in their order: the first ones without what people do, the others with it.
 _WITHOUT_OPERATORS = (238, 22, 6, 0, 0, 19, 18, 512, 56, 107, 26, 144, 3, 19, 0, 38, 129, 17)
-_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2, 300_000_000_109)
+_WITH_OPERATORS = (
+    12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2, 300_000_000_109,
+    500_000_000_198, 500_000_000_267,
+)  # fmt: skip
 _SEEDS = [(seed, False) for seed in _WITHOUT_OPERATORS] + [(seed, True) for seed in _WITH_OPERATORS]
 #: By bug: a seed that finds it, and whether with what people do.
 FOUND_BY = dict(zip(PLANTED, _SEEDS, strict=True))

@@ -22,6 +22,9 @@ ONCE_FAILED_OPERATED = (
     5_368, 3_006_367, 3_006_387, 30_001_077, 50_001_459, 70_003_315, 71_002_163, 71_003_563, 60_000_677, 93_658_332_628
 )  # fmt: skip
 
+#: Its workers have queues of their own, and some are killed.
+WITH_OWN_QUEUES = 500_000_000_003
+
 
 @pytest.mark.timeout(300)
 def test_new_seeds_violate_nothing():
@@ -38,8 +41,11 @@ def test_the_command_ends_with_1_and_names_what_was_violated():
     assert (found.exit_code, passed.exit_code) == (1, 0)
     *_, violation, last = found.output.splitlines()
     assert violation == "seed 238: Violation: record:spot:XRPUSDT:trade goes back to 3 events"
-    assert re.fullmatch(r"1 seed, \d+ events, \d+ faults, 1 violations, \d+ s", last)
-    assert re.fullmatch(r"1 seed, \d+ events, \d+ faults, 0 violations, \d+ s", passed.output.splitlines()[-1])
+    assert re.fullmatch(r"1 seed, \d+ events, \d+ faults, 0 tasks to single workers, 1 violations, \d+ s", last)
+    assert re.fullmatch(
+        r"1 seed, \d+ events, \d+ faults, 0 tasks to single workers, 0 violations, \d+ s",
+        passed.output.splitlines()[-1],
+    )
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)
@@ -59,6 +65,14 @@ def test_a_planted_bug_is_found(name: str):
     with planted(name):
         found = simulate(seed, operated=operated).violation
     assert found.startswith("Violation: "), "another seed may find it: ./run sim --planted"
+
+
+def test_tasks_go_to_workers_of_which_one_is_killed_and_comes_as_another():
+    done = simulate(WITH_OWN_QUEUES, keep_trace=True)
+    started = [line for line in done.trace if "with the queue" in line]
+    assert not done.violation
+    assert done.own_tasks > 5
+    assert len(started) > len({line.split()[2] for line in started}) > 1
 
 
 def test_a_seed_decides_everything_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch):

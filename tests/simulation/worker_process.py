@@ -31,9 +31,10 @@ WAIT_S = 3.0
 RETRY_S = 0.2
 #: How often it looks whether the ledger has lost configurations: more often than a real one.
 RESTORE_S = 3.0
-#: Within which times ingest learns that a worker has started or ended: from a notice or a probe, or once its heartbeat
-#: is too old. A batch is overdue after one second at the earliest.
-LEARNS_WITHIN_S = (0.3, 3.0, 11.0)
+#: Within which time ingest learns that a worker has started, which says so itself, and within which that one has ended:
+#: said by it, or seen once its heartbeat is too old. A batch is overdue after one second at the earliest.
+STARTS_WITHIN_S = 0.5
+ENDS_WITHIN_S = (0.3, 3.0, 11.0)
 
 
 class _Entry(msgspec.Struct):
@@ -95,17 +96,16 @@ class Roster:
         if not self._pods[process.name] or self._random.random() < 0.5:
             self._pods[process.name] += 1
         self._own[process] = queue = worker_queue(f"{process.name.split()[1]}-{self._pods[process.name]}")
-        self._learn(queue, 1)
+        self._learn(queue, 1, STARTS_WITHIN_S)
         self.queues.append(self._key(queue))
         return [*self._pool_queues, self._key(queue)]
 
     def leave(self, process: Process) -> None:
         """Note that a worker has ended; what is in its queue stays there."""
         if queue := self._own.pop(process, None):
-            self._learn(queue, -1)
+            self._learn(queue, -1, self._random.choice(ENDS_WITHIN_S))
 
-    def _learn(self, queue: str, more: int) -> None:
-        within_s = self._random.choice(LEARNS_WITHIN_S)
+    def _learn(self, queue: str, more: int, within_s: float) -> None:
         self._later(within_s * self._random.random(), partial(self._become_known, queue, more))
 
     def _become_known(self, queue: str, more: int) -> None:
