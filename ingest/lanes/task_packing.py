@@ -60,7 +60,9 @@ class Workforce:
 
     def _find_groups(self) -> Iterable[PoolGroup]:
         groups: dict[tuple[int, ...], list[str]] = {}
-        for pool in sorted(set[str]().union(*(served for served, _ in self._workers))):
+        queues = set[str]().union(*(served for served, _ in self._workers))
+        # The queue of a worker is no pool: where there is one worker, the group would change with its name.
+        for pool in sorted(queue for queue in queues if not queue.startswith(WORKER_QUEUE_PREFIX)):
             servers = tuple(number for number, (served, count) in enumerate(self._workers) if count and pool in served)
             groups.setdefault(servers, []).append(pool)
         return (tuple(group) for servers, group in groups.items() if servers)

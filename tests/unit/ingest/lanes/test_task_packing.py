@@ -160,6 +160,15 @@ def test_pools_that_the_same_workers_serve_are_a_group():
     assert [workforce.group(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
 
+def test_a_group_is_the_same_whatever_the_queues_of_its_workers_are_called():
+    alone, two = (
+        Workforce([({"A", "x", "worker.b"}, 1)]),
+        Workforce([({"A", "x", f"worker.{name}"}, 1) for name in "bc"]),
+    )
+    assert alone.group("x") == two.group("x") == ("A", "x")
+    assert (alone.own_queues(("A", "x")), two.own_queues(("A", "x"))) == (["worker.b"], ["worker.b", "worker.c"])
+
+
 @given(ready_lanes(), _counts, st.none() | _workers)
 def test_lanes_of_a_pool_without_known_workers_go_alone(ready, counts, workers: Workers | None):
     served = set[str]().union(*(pools for pools, _ in workers or ()))
