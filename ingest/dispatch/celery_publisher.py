@@ -15,7 +15,6 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from ingest.lanes.task_routing import TaskRoute
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
@@ -23,6 +22,8 @@ from tasks.protocol.task_name import TASK_NAME
 
 #: Celery's options of a task without callbacks.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+#: What stands in the queue of a worker that is gone is sent again long before; then Redis forgets it.
+WORKER_QUEUE_MS = 60_000
 log = structlog.get_logger()
 _pack = msgspec.msgpack.Encoder().encode
 _to_json = msgspec.json.Encoder().encode
@@ -37,7 +38,8 @@ class OutgoingTask(NamedTuple):
     headers: Mapping[str, str] = {}
     #: How often its batches have been sent, this time included.
     tries: int = 1
-    route: TaskRoute = TaskRoute()
+    #: That of one worker; empty: that of the first batch's pool.
+    queue: str = ""
 
 
 class CeleryPublisher:
@@ -57,7 +59,7 @@ class CeleryPublisher:
         try:
             await self._push(tasks)
         except NoPermissionError:
-            preferred = [task for task in tasks if task.route.queue or task.route.abandoned]
+            preferred = [task for task in tasks if task.queue]
             if not self._may_prefer or not preferred:
                 raise
             self._may_prefer = False
@@ -69,10 +71,10 @@ class CeleryPublisher:
     async def _push(self, tasks: Sequence[OutgoingTask]) -> None:
         async with self._broker.pipeline(transaction=False) as pipe:
             for task in tasks:
-                if task.route.abandoned and self._may_prefer:
-                    pipe.delete(self._key(task.route.abandoned))
-                queue = self._may_prefer and task.route.queue
-                pipe.lpush(self._key(queue or task.carried[0].pool), message(task, self._origin))
+                own = task.queue if self._may_prefer else ""
+                pipe.lpush(self._key(own or task.carried[0].pool), message(task, self._origin))
+                if own:
+                    pipe.pexpire(self._key(own), WORKER_QUEUE_MS)
             await pipe.execute()
 
     def _key(self, queue: str) -> str:

@@ -183,9 +183,9 @@ class Sender:
         carried = [self._batch(lane) for lane in lanes]
         events = [item for lane in lanes for item in lane.flight]
         span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
-        route = self._router.send(lanes, self.conditions.workforce(), time.monotonic())
+        queue = self._router.send(lanes, self.conditions.workforce(), time.monotonic())
         described = describe([item.stream[1] for item in events])
-        return OutgoingTask(carried, described, tries=max(lane.tries for lane in lanes), route=route), span
+        return OutgoingTask(carried, described, tries=max(lane.tries for lane in lanes), queue=queue), span
 
     async def _publish(self, tasks: Sequence[tuple[OutgoingTask, tracing.Span]]) -> None:
         if not self._ledger.lease.held:

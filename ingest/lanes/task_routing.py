@@ -8,20 +8,10 @@ that: what is sent again goes to the pool's queue, and from then on another work
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from ingest.lanes.contention import ContentionEstimator
 from ingest.lanes.lane import Lane
 from ingest.lanes.task_packing import FULL_EVENTS, PoolGroup, Workforce
-
-
-class TaskRoute(NamedTuple):
-    """Where a task goes."""
-
-    #: The queue of one worker; empty: the pool's.
-    queue: str = ""
-    #: The queue of the worker that did not commit them; what it may hold of these batches is not needed any more. Empty: none.
-    abandoned: str = ""
 
 
 class TaskRouter:
@@ -42,20 +32,21 @@ class TaskRouter:
         self._contention = ContentionEstimator()
         self._preferred.clear()
 
-    def send(self, lanes: Sequence[Lane], workforce: Workforce | None, now_s: float) -> TaskRoute:
-        """Note that the batches in flight in these lanes go out in one task; return where to."""
+    def send(self, lanes: Sequence[Lane], workforce: Workforce | None, now_s: float) -> str:
+        """Note that the batches in flight in these lanes go out in one task; return the queue, empty: the pool's."""
         number = next(self._numbers)
         again = {lane.task for lane in lanes if lane.task}
-        abandoned = max(map(self._lose, again), default="")
+        for task in again:
+            self._lose(task)
         for lane in lanes:
             lane.sent(now_s, number)
         group = workforce.group(lanes[0].id.pool) if workforce else None
         if not workforce or not group or again:
-            return TaskRoute(abandoned=abandoned)
+            return ""
         events = sum(len(lane.flight) for lane in lanes)
         is_alone = not any(workforce.processes(group[0], other[0]) for other in self._contention.groups_in_flight)
         self._contention.sent(number, group, len(lanes), events, now_s)
-        return TaskRoute(self._prefer(number, group, workforce) if is_alone and events < FULL_EVENTS else "")
+        return self._prefer(number, group, workforce) if is_alone and events < FULL_EVENTS else ""
 
     def committed(self, task: int, now_s: float) -> None:
         """Note that a batch of a task is committed."""
@@ -80,12 +71,10 @@ class TaskRouter:
         self._preferred[group] = task, queue
         return queue
 
-    def _lose(self, task: int) -> str:
-        """Forget a task of which something is sent again; return the queue of the worker that it was sent to, or nothing."""
+    def _lose(self, task: int) -> None:
+        """Forget a task of which something is sent again, and prefer another worker than the one that had it."""
         self._contention.lost(task)
-        for group, (sent, queue) in self._preferred.items():
+        for group, (sent, _) in list(self._preferred.items()):
             if sent == task:
                 del self._preferred[group]
                 self._changes[group] = self._changes.get(group, 0) + 1
-                return queue
-        return ""

@@ -16,7 +16,7 @@ from ingest.frame_handler import FrameHandler
 from ingest.lanes import lane
 from ingest.lanes.lane import Lane
 from ingest.lanes.lanes import Lanes
-from ingest.lanes.task_routing import TaskRoute, TaskRouter
+from ingest.lanes.task_routing import TaskRouter
 from ingest.ledger import ledger as ingest_ledger
 from ingest.ledger import stored_shard
 from ingest.relay import relay
@@ -138,18 +138,18 @@ def _frame_of_one_shard(stored: Mapping[str, bytes | None]) -> list[LastFrame]:
     return _frames_read({where: stored[where]})
 
 
-def _send_where_it_was(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> TaskRoute:
+def _send_where_it_was(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> str:
     before, queues = lanes[0].task, self.__dict__.setdefault("_queues", {})
-    queue = _route(self, lanes, workforce, now_s).queue or queues.get(before, "")
+    queue = _route(self, lanes, workforce, now_s) or queues.get(before, "")
     queues[lanes[0].task] = queue
-    return TaskRoute(queue)
+    return queue
 
 
-def _wait_for_the_worker(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> TaskRoute:
-    route = _route(self, lanes, workforce, now_s)
-    for each in lanes if route.queue else ():
+def _wait_for_the_worker(self: TaskRouter, lanes: Any, workforce: Any, now_s: float) -> str:
+    queue = _route(self, lanes, workforce, now_s)
+    for each in lanes if queue else ():
         each.check_s = math.inf
-    return route
+    return queue
 
 
 _deliver = FrameHandler.deliver

@@ -23,7 +23,6 @@ from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.sender import Sender
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
-from ingest.lanes.task_routing import TaskRoute
 from ingest.ledger import IngestLedger
 from ingest.sources.core import CoreSource
 from ingest.transport.connection import NatsConnection
@@ -58,8 +57,6 @@ def one_pool(directory: Path) -> str:
     return str(file)
 
 
-#: The queue of the pool.
-TO_POOL = TaskRoute()
 #: Nothing of it is opened: the sender asks it where an epoch begins, and core NATS can't be read again.
 CORE = CoreSource(NatsConnection(Settings(), Connectivity({"nats": ""}), lambda: None), "unused")
 
@@ -82,13 +79,13 @@ def celery_app(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[
         load.cache_clear()
 
 
-def send(settings: Settings, *tasks: Sequence[Batch[msgspec.Raw]], route: TaskRoute = TO_POOL) -> None:
-    """Put tasks of these batches into a queue, as ingest does, on a connection of its own."""
+def send(settings: Settings, *tasks: Sequence[Batch[msgspec.Raw]], queue: str = "") -> None:
+    """Put tasks of these batches into the queue of their pool, or into this one, as ingest does, on a connection of its own."""
 
     async def main() -> None:
         async with connect_async(settings, settings.broker, **connection_options()) as broker:
             publisher = CeleryPublisher(broker, settings.celery_prefix, "ingest@test")
-            await publisher.send([OutgoingTask(carried, f"{len(carried)} batches", route=route) for carried in tasks])
+            await publisher.send([OutgoingTask(carried, f"{len(carried)} batches", queue=queue) for carried in tasks])
 
     asyncio.run(main())
 

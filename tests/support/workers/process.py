@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
-from ingest.lanes.task_routing import TaskRoute
 from tasks import configuration
 from tasks.configuration import Configuration
 from tasks.events import Position
@@ -23,7 +22,7 @@ from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, trade
 from tests.support.ledger import EPOCH, SOURCE, start_epoch
-from tests.support.sending import TO_POOL, send
+from tests.support.sending import send
 from tests.support.service import get
 from tests.support.waiting import wait_for
 
@@ -117,10 +116,10 @@ class Channels:
         keys: LedgerKeys,
         lanes_a_task: int = 1,
         runs: Configuration = CONFIGURATION,
-        route: TaskRoute = TO_POOL,
+        queue: str = "",
     ) -> None:
         self._client, self._settings, self._keys, self._runs = client, settings, keys, runs
-        self._lanes_a_task, self._route = lanes_a_task, route
+        self._lanes_a_task, self._queue = lanes_a_task, queue
         self._seqs: Counter[int] = Counter()
         self._rounds = 0
         start_epoch(client, keys)
@@ -139,7 +138,7 @@ class Channels:
             send(
                 self._settings,
                 *(sent[at : at + self._lanes_a_task] for at in range(0, LANES, self._lanes_a_task)),
-                route=self._route,
+                queue=self._queue,
             )
             wait_for(lambda: self.counters().get("batches") == self._rounds * LANES, "the commits")
             send(self._settings, sent[-1:])

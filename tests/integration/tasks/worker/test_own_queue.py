@@ -2,19 +2,18 @@
 
 import pytest
 
-from ingest.lanes.task_routing import TaskRoute
 from tasks.ledger import heartbeats
 from tests.support.waiting import wait_for
 from tests.support.workers.process import LANES, Channels, worker
 
 
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
-def test_a_worker_runs_what_is_in_its_own_queue_as_what_is_in_that_of_the_pool(client, keys, settings, pool: str):
+def test_a_worker_runs_what_is_in_its_own_queue_as_in_that_of_the_pool(client, keys, settings, pool: str):
     """And leaves nothing of it in Redis: a worker's name may never come back."""
     with worker(settings, "--pool", pool, "--concurrency", "1") as one:
         one.wait_ready()
         own = f"worker.worker-1@test/{one.process.pid}"
-        channels = Channels(client, settings, keys, lanes_a_task=LANES, route=TaskRoute(own))
+        channels = Channels(client, settings, keys, lanes_a_task=LANES, queue=own)
         channels.run(2)
         assert client.llen(f"{settings.celery_prefix}{own}") == 0
         assert one.said()["queues"] == ["trade", own]

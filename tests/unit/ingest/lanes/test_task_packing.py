@@ -144,7 +144,7 @@ def test_a_workforce_counts_the_processes_that_serve_all_of_some_pools():
     assert [workforce.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
-def test_a_workforce_names_the_queues_of_the_workers_that_serve_all_of_a_group():
+def test_a_workforce_names_the_queues_of_those_that_serve_all_of_a_group():
     served = [({"A", "B", "worker.y"}, 1), ({"A", "B", "worker.x"}, 1), ({"A", "worker.z"}, 1)]
     without = [({"A", "B"}, 2), ({"A", "B", "worker.dead"}, 0), ({"A", "B", "worker.x"}, 4)]
     workforce = Workforce([*served, *without])

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from ingest.lanes.lane import Lane, LaneEvent
 from ingest.lanes.task_packing import FULL_EVENTS, Workforce
-from ingest.lanes.task_routing import TaskRoute, TaskRouter
+from ingest.lanes.task_routing import TaskRouter
 from tasks.events import Position
 from tasks.protocol.routing import LaneId
 from tasks.protocol.task_name import worker_queue
 
 POOLS = ("A", "B")
 W1, W2, W3 = map(worker_queue, ("w1", "w2", "w3"))
-POOL = TaskRoute()
+POOL = ""
 
 
 def workers(*queues: str, pools: Sequence[str] = POOLS) -> list[tuple[set[str], int]]:
@@ -43,7 +43,7 @@ class Lanes:
             self._seq += 1
             lane.offer(LaneEvent(self._seq, msgspec.Raw(), 10, "trade", ("spot", "X"), 0, 0), 10**6)
 
-    def send(self, *lanes: Lane, events: int = 1) -> TaskRoute:
+    def send(self, *lanes: Lane, events: int = 1) -> str:
         for lane in lanes:
             self.fill(lane, events)
             assert lane.launch()
@@ -55,7 +55,7 @@ class Lanes:
             lane.settle(Position("core-1.aa", lane.flight[-1].seq), 0.0)
             self.router.committed(task, 0.0)
 
-    def send_again(self, lane: Lane) -> TaskRoute:
+    def send_again(self, lane: Lane) -> str:
         return self.router.send([lane], self.workforce, 1.0)
 
     def left_behind(self, workforce: Workforce | None) -> list[Lane]:
@@ -70,34 +70,34 @@ def made() -> Lanes:
 def test_small_tasks_that_are_alone_all_go_to_the_same_worker(made: Lanes):
     lane, other = made.by_pool["A"][0], made.by_pool["B"][1]
     for sent in ([lane], [other], [lane, other], [other]):
-        assert made.send(*sent) == TaskRoute(W1)
+        assert made.send(*sent) == W1
         made.commit(*sent)
 
 
 def test_a_task_beside_another_goes_to_the_queue_of_its_pool(made: Lanes):
     first, second, third = made.by_pool["A"]
-    assert made.send(first).queue == W1
+    assert made.send(first) == W1
     assert made.send(second) == POOL
     made.commit(first)
     assert made.send(third) == POOL
     made.commit(second, third)
-    assert made.send(first).queue == W1
+    assert made.send(first) == W1
 
 
-def test_a_task_of_several_batches_is_in_flight_until_the_last_is_committed(made: Lanes):
+def test_a_task_of_several_batches_is_in_flight_until_all_are_committed(made: Lanes):
     first, second, third = made.by_pool["A"]
-    assert made.send(first, second).queue == W1
+    assert made.send(first, second) == W1
     made.commit(first)
     assert made.send(first) == POOL
     made.commit(first, second)
-    assert made.send(third).queue == W1
+    assert made.send(third) == W1
 
 
 def test_a_full_task_goes_to_the_queue_of_its_pool(made: Lanes):
     lane = made.by_pool["A"][0]
     assert made.send(lane, events=FULL_EVENTS) == POOL
     made.commit(lane)
-    assert made.send(lane, events=FULL_EVENTS - 1).queue == W1
+    assert made.send(lane, events=FULL_EVENTS - 1) == W1
 
 
 @pytest.mark.parametrize(
@@ -121,36 +121,35 @@ def test_a_task_is_not_alone_while_its_workers_have_one_of_another_pool(made: La
     """The worker could be at that one."""
     made.workforce = Workforce([*workers(W1, W2, pools=("A", "B")), *workers(W3, "worker.w4", pools=("A",))])
     a, b = made.by_pool["A"][0], made.by_pool["B"][0]
-    assert made.send(b).queue == W1
+    assert made.send(b) == W1
     assert made.send(a) == POOL
 
 
 def test_tasks_of_pools_that_share_no_worker_are_each_alone(made: Lanes):
     made.workforce = Workforce([*workers(W1, W2, pools=("A",)), *workers(W3, "worker.w4", pools=("C",))])
-    assert [made.send(made.by_pool[pool][0]).queue for pool in "AC"] == [W1, W3]
+    assert [made.send(made.by_pool[pool][0]) for pool in "AC"] == [W1, W3]
 
 
 @pytest.mark.parametrize(("shard", "queue"), [(0, W1), (1, W2), (2, W1)])
 def test_shards_prefer_different_workers(shard: int, queue: str):
     made = Lanes(W1, W2, shard=shard)
-    assert made.send(made.by_pool["A"][0]).queue == queue
+    assert made.send(made.by_pool["A"][0]) == queue
 
 
-def test_what_is_sent_again_goes_to_the_pool_and_then_others_to_another_worker(made: Lanes):
-    """And the queue that it was sent to holds nothing any more that is needed."""
+def test_what_is_sent_again_goes_to_the_pool_and_others_to_another_worker(made: Lanes):
     lane = made.by_pool["A"][0]
     made.send(lane)
-    assert made.send_again(lane) == TaskRoute(abandoned=W1)
+    assert made.send_again(lane) == POOL
     assert made.send_again(lane) == POOL
     made.commit(lane)
-    assert made.send(lane) == TaskRoute(W2)
+    assert made.send(lane) == W2
 
 
 def test_a_batch_that_is_halved_goes_to_the_pool(made: Lanes):
     lane = made.by_pool["A"][0]
     made.send(lane, events=4)
     assert lane.decide(10, 1.0, copy_life_s=1, queue_full=False) == "resend"
-    assert (made.send_again(lane), len(lane.flight)) == (TaskRoute(abandoned=W1), 2)
+    assert (made.send_again(lane), len(lane.flight)) == (POOL, 2)
 
 
 def test_a_lane_is_left_behind_when_the_worker_is_gone_that_has_its_task(made: Lanes):
@@ -170,7 +169,7 @@ def test_a_new_epoch_has_nothing_in_flight(made: Lanes):
     made.send(first)
     made.router.restart()
     assert made.left_behind(Workforce([])) == []
-    assert made.send(second).queue == W1
+    assert made.send(second) == W1
 
 
 _steps = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 2), st.integers(1, FULL_EVENTS)), max_size=30)
@@ -187,9 +186,8 @@ def test_a_worker_has_one_small_task_of_a_shard_at_most_and_none_again(steps, qu
             made.commit(lane)
             continue
         is_again = bool(lane.flight)
-        route = made.send_again(lane) if is_again else made.send(lane, events=events)
-        assert not (route.queue and (is_again or busy or events >= FULL_EVENTS))
-        assert not route.abandoned or (is_again and busy[route.abandoned] is lane)
+        queue = made.send_again(lane) if is_again else made.send(lane, events=events)
+        assert not (queue and (is_again or busy or events >= FULL_EVENTS))
         at_worker = {at: each for at, each in busy.items() if each is not lane}
-        if route.queue:
-            at_worker[route.queue] = lane
+        if queue:
+            at_worker[queue] = lane
