@@ -48,7 +48,7 @@ class CeleryPublisher:
     def __init__(self, broker: Redis, queue_prefix: str, origin: str) -> None:
         """`origin` names the sender in each task."""
         self._broker, self._queue_prefix, self._origin = broker, queue_prefix, origin
-        #: Whether Redis lets us write to the queues of single workers. Permissions of before there were any do not.
+        #: Whether Redis lets us write to the queues of single workers. Permissions written for an earlier release do not.
         self._may_prefer = True
 
     async def send(self, tasks: Sequence[OutgoingTask]) -> None:

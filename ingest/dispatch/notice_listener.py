@@ -66,8 +66,6 @@ class NoticeListener:
             await self._active_configuration.refresh()
         elif text == WORKERS_NOTICE:
             await self._ask_workers()
-            # What a worker that is gone has left in its queue is sent again now.
-            await self._sender.poll()
         elif text.startswith(STRIKE_NOTICE):
             await self._breaker.on_notice(text)
         else:

@@ -28,7 +28,7 @@ class Workforce:
     """The workers: which pools they serve, with how many processes."""
 
     def __init__(self, workers: Iterable[tuple[Collection[str], int]]) -> None:
-        """Take the pools and the processes of each."""
+        """Take the queues and the processes of each: those of its pools, and one of its own."""
         self._workers = [(frozenset(served), count) for served, count in workers]
         self._own_queues: dict[PoolGroup, list[str]] = {}
         self._counted: dict[PoolGroup, int] = {}

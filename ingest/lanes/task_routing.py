@@ -24,13 +24,16 @@ class TaskRouter:
         self._contention = ContentionEstimator()
         #: The task that each group sent last to the queue of a worker, and that queue.
         self._preferred: dict[PoolGroup, tuple[int, str]] = {}
-        #: How often a group has changed the worker that it prefers.
-        self._changes: dict[PoolGroup, int] = {}
+        #: The group of each task in flight that was sent again: any worker may be at a copy, also the preferred one.
+        self._sent_again: dict[int, PoolGroup] = {}
+        #: The queues of workers that did not commit in time what was sent to them, and are taken for alive.
+        self._avoided: set[str] = set()
 
     def restart(self) -> None:
         """Forget what is in flight: another epoch begins."""
         self._contention = ContentionEstimator()
         self._preferred.clear()
+        self._sent_again.clear()
 
     def send(self, lanes: Sequence[Lane], workforce: Workforce | None, now_s: float) -> str:
         """Note that the batches in flight in these lanes go out in one task; return the queue, empty: the pool's."""
@@ -41,16 +44,20 @@ class TaskRouter:
         for lane in lanes:
             lane.sent(now_s, number)
         group = workforce.group(lanes[0].id.pool) if workforce else None
+        if group and again:
+            self._sent_again[number] = group
         if not workforce or not group or again:
             return ""
         events = sum(len(lane.flight) for lane in lanes)
-        is_alone = not any(workforce.processes(group[0], other[0]) for other in self._contention.groups_in_flight)
+        others = itertools.chain(self._contention.groups_in_flight, self._sent_again.values())
+        is_alone = not any(workforce.processes(group[0], other[0]) for other in others)
         self._contention.sent(number, group, len(lanes), events, now_s)
         return self._prefer(number, group, workforce) if is_alone and events < FULL_EVENTS else ""
 
     def committed(self, task: int, now_s: float) -> None:
         """Note that a batch of a task is committed."""
         self._contention.committed(task, now_s)
+        self._sent_again.pop(task, None)
 
     def is_contended(self, group: PoolGroup, now_s: float) -> bool:
         """Whether a small task should wait until no other of its group is in flight. Asked when there is one."""
@@ -67,14 +74,19 @@ class TaskRouter:
         queues = workforce.own_queues(group)
         if len(queues) <= 1:
             return ""
-        queue = queues[(self._shard + self._changes.get(group, 0)) % len(queues)]
+        self._avoided.intersection_update(workforce.own_queues(()))
+        able = [queue for queue in queues if queue not in self._avoided]
+        if not able:  # each gets another chance
+            self._avoided.difference_update(queues)
+        queue = (able or queues)[self._shard % len(able or queues)]
         self._preferred[group] = task, queue
         return queue
 
     def _lose(self, task: int) -> None:
         """Forget a task of which something is sent again, and prefer another worker than the one that had it."""
         self._contention.lost(task)
-        for group, (sent, _) in list(self._preferred.items()):
+        self._sent_again.pop(task, None)
+        for group, (sent, queue) in list(self._preferred.items()):
             if sent == task:
                 del self._preferred[group]
-                self._changes[group] = self._changes.get(group, 0) + 1
+                self._avoided.add(queue)

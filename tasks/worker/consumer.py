@@ -57,13 +57,12 @@ class WorkerConsumer(CeleryConsumer):
         _refuse_unbounded(self.pool)
         # Celery gives every worker of a machine the same name, unless told otherwise.
         name, queues = f"{self.hostname}/{os.getpid()}", self.app.amqp.queues
-        if RESEARCH_QUEUE not in queues.consume_from:  # a batch would wait there for a slice to end
+        of_pools = sorted(queues.consume_from)
+        if RESEARCH_QUEUE not in of_pools:  # a batch would wait there for a slice to end
             # Not declared: Redis would keep the binding of a worker that never comes back.
             queues.select_add(Queue(worker_queue(name), no_declare=True))
         try:
-            self._status_server = WorkerStatusServer(
-                load(), name, sorted(queues.consume_from), solo=isinstance(self.pool, SoloPool)
-            )
+            self._status_server = WorkerStatusServer(load(), name, of_pools, solo=isinstance(self.pool, SoloPool))
         except SettingsError as error:
             _cannot_start(str(error))
         control_commands.install()

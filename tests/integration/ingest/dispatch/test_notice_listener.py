@@ -76,7 +76,7 @@ async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(sett
 
 
 async def test_a_worker_that_starts_or_stops_is_known_by_its_notice(settings: Settings):
-    """Nobody asks again and again here. What was sent to it is looked for at once."""
+    """Nobody asks again and again here."""
     components: Any = Components(settings)
     components.sender.poll = AsyncMock()
     following = asyncio.create_task(components.notice_listener.follow())
@@ -98,12 +98,8 @@ async def test_a_worker_that_starts_or_stops_is_known_by_its_notice(settings: Se
         await known(0)
         await worker.announce(3, ["trade"])
         await known(3)
-        components.sender.poll.reset_mock()
         await worker.leave()
         await known(0)
-        async with asyncio.timeout(HANGS_S):
-            while not components.sender.poll.await_args_list:
-                await asyncio.sleep(0.001)
     finally:
         await end(following)
         await worker.close()

@@ -69,6 +69,14 @@ async def test_a_worker_that_does_not_take_its_task_is_not_preferred_any_more(ri
     await rig.until(lambda: len(rig.second))
 
 
+async def test_a_new_epoch_prefers_a_worker_whatever_was_in_flight_before(rig: Scene):
+    rig.offer()
+    await rig.until(lambda: len(rig.first))
+    await rig.sender.begin()
+    await rig.until(lambda: len(rig.first) == 2)
+    assert len(rig.queue) == 0
+
+
 # What Redis lets us do
 
 
@@ -96,18 +104,19 @@ async def test_without_the_permission_for_queues_of_workers_pools_have_all_tasks
     async with connect_async(settings, earlier, **connection_options()) as broker:
         publisher = CeleryPublisher(broker, settings.celery_prefix, "ingest@test")
         with capture_logs() as logged:
-            await publisher.send([task(1, W1), task(2)])
+            await publisher.send([task(1, W1), task(2), task(5, W2)])
             await publisher.send([task(3, W1), task(4)])
     assert [line["event"][:13] for line in logged] == ["no permission"]
-    assert sorted(queue.take_batch().to.seq for _ in range(len(queue))) == [1, 2, 3, 4]
+    assert sorted(queue.take_batch().to.seq for _ in range(len(queue))) == [1, 2, 3, 4, 5]
 
 
 async def test_without_the_permission_for_the_queue_of_a_pool_a_send_fails(settings: Settings, earlier: str):
     async with connect_async(settings, earlier, **connection_options()) as broker:
         publisher = CeleryPublisher(broker, f"{settings.celery_prefix}other.", "ingest@test")
-        for queue in (W1, ""):
-            with pytest.raises(NoPermissionError):
+        for queue, warnings in (("", 0), (W1, 1), ("", 0)):
+            with pytest.raises(NoPermissionError), capture_logs() as logged:
                 await publisher.send([task(1, queue)])
+            assert len(logged) == warnings
 
 
 async def test_redis_forgets_what_stays_in_the_queue_of_a_worker(client: redis.Redis, settings: Settings):

@@ -19,6 +19,8 @@ def test_a_worker_runs_what_is_in_its_own_queue_as_in_that_of_the_pool(client, k
         assert one.said()["queues"] == ["trade", own]
         assert one.samples()["worker_batches_total", "trade"] == 2 * LANES
     assert list(client.scan_iter(f"*{settings.namespace}*{own}*")) == []
+    bindings = client.scan_iter(f"{settings.celery_prefix}_kombu.binding*", _type="set")
+    assert [member for key in bindings for member in client.smembers(key) if own.encode() in member] == []
 
 
 def test_a_worker_of_sweeps_has_no_queue_of_its_own(client, keys, settings):

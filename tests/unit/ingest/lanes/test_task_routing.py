@@ -145,6 +145,38 @@ def test_what_is_sent_again_goes_to_the_pool_and_others_to_another_worker(made: 
     assert made.send(lane) == W2
 
 
+def test_a_worker_that_failed_is_not_preferred_again_when_another_comes(made: Lanes):
+    """One that was killed is taken for alive for ten seconds more, and its successor comes meanwhile."""
+    lane = made.by_pool["A"][0]
+    made.send(lane)
+    made.send_again(lane)
+    made.commit(lane)
+    for came in ("worker.w0", W3, "worker.w4"):
+        made.workforce = Workforce(workers(W1, W2, came))
+        assert made.send(lane) not in {"", W1}
+        made.commit(lane)
+
+
+def test_when_all_workers_have_failed_each_gets_another_chance(made: Lanes):
+    lane = made.by_pool["A"][0]
+    for queue in (W1, W2, W1, W2):
+        assert made.send(lane) == queue
+        made.send_again(lane)
+        made.commit(lane)
+
+
+def test_a_task_is_not_alone_while_another_one_is_sent_again(made: Lanes):
+    """Any worker may be at it, also the one that would be preferred now."""
+    slow, other, third = made.by_pool["A"]
+    made.send(slow)
+    for _ in range(2):
+        made.send_again(slow)
+        assert made.send(other) == POOL
+        made.commit(other)
+    made.commit(slow)
+    assert made.send(third) == W2
+
+
 def test_a_batch_that_is_halved_goes_to_the_pool(made: Lanes):
     lane = made.by_pool["A"][0]
     made.send(lane, events=4)
@@ -165,8 +197,10 @@ def test_a_lane_is_left_behind_when_the_worker_is_gone_that_has_its_task(made: L
 
 
 def test_a_new_epoch_has_nothing_in_flight(made: Lanes):
-    first, second, _ = made.by_pool["A"]
+    first, second, third = made.by_pool["A"]
     made.send(first)
+    made.send(third)
+    made.send_again(third)
     made.router.restart()
     assert made.left_behind(Workforce([])) == []
     assert made.send(second) == W1
