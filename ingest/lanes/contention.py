@@ -14,10 +14,9 @@ from ingest.lanes.task_packing import PoolGroup
 
 #: The fixed cost of a task, in events: a task of n events takes about as long as n + TASK_EVENTS events by themselves.
 TASK_EVENTS = 10
-#: Two tasks at once are worth it while each takes less than so many times as long as alone: a task that waits for the one
-#: in flight waits for half of it on average, and then takes its own time. Where two workers, ingest and servers shared two
-#: cores it was 2.0 to 3.2, with four workers 3.5 to 6.6; with cores of their own it is 1.0, and what cold caches add.
-SLOWER = 1.5
+#: Two tasks at once are worth it while each takes less than so many times as long as alone. With cores of their own it
+#: is 1.0, and what cold caches add; where two workers, ingest and servers shared two cores it was 2.0 to 3.2.
+SLOWER = 1.2
 TRY_EVERY_S = 1.0
 #: No task is held back for others longer than that.
 MAX_HOLD_BACK_S = 0.025

@@ -1,9 +1,10 @@
 """Decides which queue each task goes to, and notes what comes of it. Pure: time is an argument, in monotonic seconds.
 
 A task goes to the queue of its pool, which all workers of the pool read: Redis hands it to the one that has waited
-longest. So at small loads they take turns, and each finds that the processor's caches hold nothing of it any more. A
-small task that has the workers to itself therefore goes to the queue of one worker, always the same. Nothing relies on
-that: what is sent again goes to the pool's queue, and from then on another worker is preferred.
+longest. So at small loads they take turns, and each finds that the processor's caches hold nothing of it any more. Small
+tasks that have the workers to themselves, from the second in a row on, therefore go to the queue of one worker, always
+the same. No guarantee depends on that: what is sent again goes to the pool's queue, and from then on another worker is
+preferred.
 """
 
 import itertools
@@ -24,6 +25,9 @@ class TaskRouter:
         self._contention = ContentionEstimator()
         #: The task that each group sent last to the queue of a worker, and that queue.
         self._preferred: dict[PoolGroup, tuple[int, str]] = {}
+        #: The groups whose last task was small and had the workers to itself. Where full ones come in between, the preferred
+        #: worker may still be busy with what follows a commit, and an idle one would begin at once.
+        self._quiet: set[PoolGroup] = set()
         #: The group of each task in flight that was sent again: any worker may be at a copy, also the preferred one.
         self._sent_again: dict[int, PoolGroup] = {}
         #: The queues of workers that did not commit in time what was sent to them, and are taken for alive.
@@ -34,6 +38,7 @@ class TaskRouter:
         self._contention = ContentionEstimator()
         self._preferred.clear()
         self._sent_again.clear()
+        self._quiet.clear()
 
     def send(self, lanes: Sequence[Lane], workforce: Workforce | None, now_s: float) -> str:
         """Note that the batches in flight in these lanes go out in one task; return the queue, empty: the pool's."""
@@ -48,11 +53,11 @@ class TaskRouter:
             self._sent_again[number] = group
         if not workforce or not group or again:
             return ""
-        events = sum(len(lane.flight) for lane in lanes)
-        others = itertools.chain(self._contention.groups_in_flight, self._sent_again.values())
-        is_alone = not any(workforce.processes(group[0], other[0]) for other in others)
+        events, was_quiet = sum(len(lane.flight) for lane in lanes), group in self._quiet
+        is_quiet = events < FULL_EVENTS and self._has_workers_to_itself(group, workforce)
+        (self._quiet.add if is_quiet else self._quiet.discard)(group)
         self._contention.sent(number, group, len(lanes), events, now_s)
-        return self._prefer(number, group, workforce) if is_alone and events < FULL_EVENTS else ""
+        return self._prefer(number, group, workforce) if is_quiet and was_quiet else ""
 
     def committed(self, task: int, now_s: float) -> None:
         """Note that a batch of a task is committed."""
@@ -69,6 +74,10 @@ class TaskRouter:
             return []
         gone = {task for group, (task, queue) in self._preferred.items() if queue not in workforce.own_queues(group)}
         return [lane for lane in lanes if lane.task in gone]
+
+    def _has_workers_to_itself(self, group: PoolGroup, workforce: Workforce) -> bool:
+        others = itertools.chain(self._contention.groups_in_flight, self._sent_again.values())
+        return not any(workforce.processes(group[0], other[0]) for other in others)
 
     def _prefer(self, task: int, group: PoolGroup, workforce: Workforce) -> str:
         queues = workforce.own_queues(group)

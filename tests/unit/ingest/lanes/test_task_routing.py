@@ -28,10 +28,26 @@ def workers(*queues: str, pools: Sequence[str] = POOLS) -> list[tuple[set[str], 
 class Lanes:
     """Lanes that send through a router, each in a task of its own unless told otherwise."""
 
-    def __init__(self, *queues: str, shard: int = 0) -> None:
+    def __init__(self, *queues: str, shard: int = 0, is_quiet: bool = True) -> None:
         self.router, self.workforce = TaskRouter(shard), Workforce(workers(*queues))
         self._seq = 0
         self.by_pool = {pool: [self._lane(pool, number) for number in range(3)] for pool in (*POOLS, "C")}
+        if is_quiet:
+            self.be_quiet()
+
+    def be_quiet(self) -> None:
+        """Send and commit a small task of each pool, so that the next one is the second in a row."""
+        for lanes in self.by_pool.values():
+            self.send(lanes[0])
+            self.commit(lanes[0])
+
+    def in_a_row(self, tasks: int) -> list[str]:
+        """Return the queues of small tasks that follow one another."""
+        queues, lane = [], self.by_pool["A"][2]
+        for _ in range(tasks):
+            queues.append(self.send(lane))
+            self.commit(lane)
+        return queues
 
     def _lane(self, pool: str, number: int) -> Lane:
         made = Lane(LaneId(pool, number))
@@ -67,7 +83,11 @@ def made() -> Lanes:
     return Lanes(W2, W1)
 
 
-def test_small_tasks_that_are_alone_all_go_to_the_same_worker(made: Lanes):
+def test_from_the_second_in_a_row_on_small_tasks_go_to_the_same_worker():
+    assert Lanes(W2, W1, is_quiet=False).in_a_row(4) == [POOL, W1, W1, W1]
+
+
+def test_it_does_not_matter_which_lanes_of_a_group_they_come_from(made: Lanes):
     lane, other = made.by_pool["A"][0], made.by_pool["B"][1]
     for sent in ([lane], [other], [lane, other], [other]):
         assert made.send(*sent) == W1
@@ -81,23 +101,25 @@ def test_a_task_beside_another_goes_to_the_queue_of_its_pool(made: Lanes):
     made.commit(first)
     assert made.send(third) == POOL
     made.commit(second, third)
-    assert made.send(first) == W1
+    assert made.in_a_row(2) == [POOL, W1]
 
 
 def test_a_task_of_several_batches_is_in_flight_until_all_are_committed(made: Lanes):
-    first, second, third = made.by_pool["A"]
+    first, second, _ = made.by_pool["A"]
     assert made.send(first, second) == W1
     made.commit(first)
     assert made.send(first) == POOL
     made.commit(first, second)
-    assert made.send(third) == W1
+    assert made.in_a_row(2) == [POOL, W1]
 
 
 def test_a_full_task_goes_to_the_queue_of_its_pool(made: Lanes):
     lane = made.by_pool["A"][0]
+    assert made.send(lane, events=FULL_EVENTS - 1) == W1
+    made.commit(lane)
     assert made.send(lane, events=FULL_EVENTS) == POOL
     made.commit(lane)
-    assert made.send(lane, events=FULL_EVENTS - 1) == W1
+    assert made.in_a_row(3) == [POOL, W1, W1]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +129,7 @@ def test_a_full_task_goes_to_the_queue_of_its_pool(made: Lanes):
 )
 def test_where_there_is_no_choice_of_workers_the_pool_has_the_task(made: Lanes, served):
     made.workforce = Workforce(served)
+    made.be_quiet()
     assert made.send(made.by_pool["A"][0]) == POOL
 
 
@@ -120,6 +143,7 @@ def test_where_nobody_knows_who_works_the_pool_has_the_task(made: Lanes):
 def test_a_task_is_not_alone_while_its_workers_have_one_of_another_pool(made: Lanes):
     """The worker could be at that one."""
     made.workforce = Workforce([*workers(W1, W2, pools=("A", "B")), *workers(W3, "worker.w4", pools=("A",))])
+    made.be_quiet()
     a, b = made.by_pool["A"][0], made.by_pool["B"][0]
     assert made.send(b) == W1
     assert made.send(a) == POOL
@@ -127,6 +151,7 @@ def test_a_task_is_not_alone_while_its_workers_have_one_of_another_pool(made: La
 
 def test_tasks_of_pools_that_share_no_worker_are_each_alone(made: Lanes):
     made.workforce = Workforce([*workers(W1, W2, pools=("A",)), *workers(W3, "worker.w4", pools=("C",))])
+    made.be_quiet()
     assert [made.send(made.by_pool[pool][0]) for pool in "AC"] == [W1, W3]
 
 
@@ -167,14 +192,14 @@ def test_when_all_workers_have_failed_each_gets_another_chance(made: Lanes):
 
 def test_a_task_is_not_alone_while_another_one_is_sent_again(made: Lanes):
     """Any worker may be at it, also the one that would be preferred now."""
-    slow, other, third = made.by_pool["A"]
+    slow, other, _ = made.by_pool["A"]
     made.send(slow)
     for _ in range(2):
         made.send_again(slow)
         assert made.send(other) == POOL
         made.commit(other)
     made.commit(slow)
-    assert made.send(third) == W2
+    assert made.in_a_row(2) == [POOL, W2]
 
 
 def test_a_batch_that_is_halved_goes_to_the_pool(made: Lanes):
@@ -197,13 +222,13 @@ def test_a_lane_is_left_behind_when_the_worker_is_gone_that_has_its_task(made: L
 
 
 def test_a_new_epoch_has_nothing_in_flight(made: Lanes):
-    first, second, third = made.by_pool["A"]
-    made.send(first)
-    made.send(third)
-    made.send_again(third)
+    first, second, _ = made.by_pool["A"]
+    for lane in (first, second):
+        made.send(lane)
+    made.send_again(second)
     made.router.restart()
     assert made.left_behind(Workforce([])) == []
-    assert made.send(second) == W1
+    assert made.in_a_row(2) == [POOL, W1]
 
 
 _steps = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 2), st.integers(1, FULL_EVENTS)), max_size=30)
