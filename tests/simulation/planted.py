@@ -237,7 +237,7 @@ PLANTED: dict[str, Plant] = {
 _WITHOUT_OPERATORS = (238, 22, 6, 0, 0, 19, 18, 512, 56, 107, 26, 144, 3, 19, 0, 38, 129, 17)
 _WITH_OPERATORS = (
     12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2, 300_000_000_109,
-    500_000_000_198, 500_000_000_267,
+    500_000_000_098, 500_000_000_267,
 )  # fmt: skip
 _SEEDS = [(seed, False) for seed in _WITHOUT_OPERATORS] + [(seed, True) for seed in _WITH_OPERATORS]
 #: By bug: a seed that finds it, and whether with what people do.
