@@ -60,7 +60,8 @@ class WorkerConsumer(CeleryConsumer):
         of_pools = sorted(queues.consume_from)
         if RESEARCH_QUEUE not in of_pools:  # a batch would wait there for a slice to end
             # Not declared: Redis would keep the binding of a worker that never comes back.
-            queues.select_add(Queue(worker_queue(name), no_declare=True))
+            own = worker_queue(name)
+            queues.select_add(Queue(own, routing_key=own, no_declare=True))
         try:
             self._status_server = WorkerStatusServer(load(), name, of_pools, solo=isinstance(self.pool, SoloPool))
         except SettingsError as error:
