@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
-from tasks.protocol.task_name import TASK_NAME
+from tasks.protocol.task_name import TASK_NAME, WORKER_QUEUE_PREFIX
 
 #: Celery's options of a task without callbacks.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -64,7 +64,8 @@ class CeleryPublisher:
                 raise
             self._may_prefer = False
             log.warning(
-                "no permission for the queues of single workers: tasks go to those of pools", key=self._key("worker.*")
+                "no permission for the queues of single workers: tasks go to those of pools",
+                key=self._key(f"{WORKER_QUEUE_PREFIX}*"),
             )
             await self._push(preferred)
 

@@ -73,7 +73,7 @@ class TaskRouter:
         if not workforce:
             return []
         gone = {task for group, (task, queue) in self._preferred.items() if queue not in workforce.own_queues(group)}
-        return [lane for lane in lanes if lane.task in gone]
+        return [lane for lane in lanes if lane.task in gone] if gone else []
 
     def _has_workers_to_itself(self, group: PoolGroup, workforce: Workforce) -> bool:
         others = itertools.chain(self._contention.groups_in_flight, self._sent_again.values())
@@ -87,7 +87,8 @@ class TaskRouter:
         able = [queue for queue in queues if queue not in self._avoided]
         if not able:  # each gets another chance
             self._avoided.difference_update(queues)
-        queue = (able or queues)[self._shard % len(able or queues)]
+            able = [*queues]
+        queue = able[self._shard % len(able)]
         self._preferred[group] = task, queue
         return queue
 

@@ -38,7 +38,7 @@ UNSERVED = {("queue_unserved", "queue depth"), ("queue_unserved", "queue basket"
 def test_queues_without_a_worker_are_found_and_reported_everywhere(both: tuple[Ingest, Worker]):
     service, one = both
     wait_for(lambda: found(service) == UNSERVED, "the two queues that nobody listens to")
-    assert one.said()["queues"][0] == "trade"
+    assert one.said()["queues"] == ["trade", f"worker.worker-1@test/{one.process.pid}"]
     assert 'ingest_finding{name="queue_unserved"} 1.0' in service.get("/metrics")[1]
     told = {(each.name, each.what) for status in ask_nats(service.settings).ingest for each in status.findings or ()}
     assert told >= UNSERVED
